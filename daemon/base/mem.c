@@ -1,0 +1,158 @@
+#include "base/mem.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ARENA_CHUNK = 4096, ARENA_ALIGN = 16 };
+
+/* Helper threads allocate too. */
+static atomic_uint_fast64_t count, fail_at;
+
+static _Noreturn void out_of_memory(size_t size)
+{
+    char text[128];
+    int n = snprintf(text, sizeof text, "vitald: out of memory (%zu bytes asked for): exiting so that a supervisor can restart it\n", size);
+    if (n > 0 && write(STDERR_FILENO, text, (size_t)n) < 0) {
+        /* nothing is left to tell it to */
+    }
+    _exit(71); /* EX_OSERR: told apart from a wrong configuration */
+}
+
+static void *check(void *block, size_t size)
+{
+    uint64_t nth = atomic_fetch_add(&count, 1) + 1;
+    if (!block || nth == atomic_load(&fail_at))
+        out_of_memory(size);
+    return block;
+}
+
+void *mem_alloc(size_t size)
+{
+    return check(calloc(1, size ? size : 1), size);
+}
+
+void *mem_grow(void *old, size_t size)
+{
+    return check(realloc(old, size ? size : 1), size);
+}
+
+char *mem_copy_n(const char *text, size_t len)
+{
+    char *copy = mem_alloc(len + 1);
+    memcpy(copy, text, len);
+    return copy;
+}
+
+char *mem_copy(const char *text)
+{
+    return text ? mem_copy_n(text, strlen(text)) : NULL;
+}
+
+char *mem_printf(const char *fmt, ...)
+{
+    va_list args;
+    char *text = NULL;
+    va_start(args, fmt);
+    int n = vasprintf(&text, fmt, args);
+    va_end(args);
+    return check(n < 0 ? NULL : text, 0);
+}
+
+void mem_free(void *block)
+{
+    free(block);
+}
+
+void mem_wipe(void *block, size_t size)
+{
+    if (block)
+        explicit_bzero(block, size);
+}
+
+void mem_fail_at(uint64_t n)
+{
+    atomic_store(&fail_at, n ? atomic_load(&count) + n : 0);
+}
+
+uint64_t mem_count(void)
+{
+    return atomic_load(&count);
+}
+
+struct chunk {
+    struct chunk *next;
+    size_t used, size;
+    _Alignas(ARENA_ALIGN) char data[];
+};
+
+struct arena {
+    struct chunk *chunks;
+    size_t size;
+};
+
+struct arena *arena_new(void)
+{
+    return mem_alloc(sizeof(struct arena));
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    size = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+    struct chunk *c = a->chunks;
+    if (!c || c->size - c->used < size) {
+        size_t room = size > ARENA_CHUNK ? size : ARENA_CHUNK;
+        c = mem_alloc(sizeof *c + room);
+        c->size = room;
+        c->next = a->chunks;
+        a->chunks = c;
+        a->size += sizeof *c + room;
+    }
+    void *block = c->data + c->used;
+    c->used += size;
+    return block;
+}
+
+char *arena_copy_n(struct arena *a, const char *text, size_t len)
+{
+    char *copy = arena_alloc(a, len + 1);
+    memcpy(copy, text, len);
+    return copy;
+}
+
+char *arena_copy(struct arena *a, const char *text)
+{
+    return text ? arena_copy_n(a, text, strlen(text)) : NULL;
+}
+
+char *arena_printf(struct arena *a, const char *fmt, ...)
+{
+    va_list args;
+    char *text = NULL;
+    va_start(args, fmt);
+    int n = vasprintf(&text, fmt, args);
+    va_end(args);
+    check(n < 0 ? NULL : text, 0);
+    char *copy = arena_copy_n(a, text, (size_t)n);
+    free(text);
+    return copy;
+}
+
+size_t arena_size(const struct arena *a)
+{
+    return a->size;
+}
+
+void arena_free(struct arena *a)
+{
+    if (!a)
+        return;
+    for (struct chunk *c = a->chunks, *next; c; c = next) {
+        next = c->next;
+        mem_wipe(c->data, c->used);
+        mem_free(c);
+    }
+    mem_free(a);
+}

@@ -1,0 +1,30 @@
+/* Addresses and URLs, taken apart strictly. The parts are separate strings, so that a password never stands inside
+ * something printable. */
+#ifndef BASE_URL_H
+#define BASE_URL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct url {
+    char scheme[32];        /* lower case */
+    char user[256], password[1024];   /* percent-decoded; wipe the struct when done */
+    bool has_user, has_password;
+    char host[256];         /* lower case, without brackets, IDN not translated; zone id allowed in v6 */
+    char port[6];           /* "" = not given; 1..65535, no leading zeros */
+    char path[4096];        /* as written, from '/', query included, fragment dropped; "" = none */
+    char unix_path[108];    /* unix:/path, unix:///path, http+unix://%2Frun%2Fx.sock/path, postgres://%2Fvar%2Frun/db */
+};
+
+/* NULL, or what is wrong. */
+const char *url_parse(const char *text, size_t len, struct url *);
+/* host:port, [v6]:port, host, unix:/path, and with `bare_port` also :port and port. */
+const char *url_parse_address(const char *text, size_t len, bool bare_port, struct url *);
+/* Percent-decodes into room; false on bad escapes, NUL, or when it does not fit. */
+bool url_decode(const char *text, size_t len, char *room, size_t size);
+bool url_is_numeric(const char *host, int *family);     /* AF_INET / AF_INET6; zone ids allowed */
+/* The query parameter's decoded value. False when absent or too long. query: without '?'. */
+bool url_query(const char *query, size_t len, const char *name, char *room, size_t size);
+
+#endif
