@@ -15,10 +15,11 @@ enum log_format { LOG_FORMAT_AUTO, LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 void log_init(enum log_format, int max_level);     /* before it, lines are written at once */
 void log_set(enum log_format, int max_level);      /* after a reload */
 void log_line(int level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* With a subject: log_about(LOG_WARNING, "probe", name, "down: ..."): probe="db" in text, "probe":"db" in JSON. */
+/* With a subject: log_about(LOG_WARNING, "probe", name, "down: ..."): probe=db in text (quoted where the name is not a
+ * plain word), "probe":"db" in JSON. name NULL: without. Control characters are escaped: no line can be forged. */
 void log_about(int level, const char *kind, const char *name, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void log_vabout(int level, const char *kind, const char *name, const char *fmt, va_list);
-void log_flush(void);                              /* once a turn: writes what stderr takes without waiting */
+void log_flush(void);                              /* once a turn, loop thread only: writes what stderr takes without waiting */
 void log_drain(uint64_t patience);                 /* at exit: up to that long */
 uint64_t log_dropped(void);
 bool log_pending(void);                            /* the ring is not empty: come back soon */

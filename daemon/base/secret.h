@@ -17,14 +17,15 @@ struct vital_secret {
     size_t len;
 };
 
-/* Reads it. Returns NULL or an error text (static or in the arena) that names the source, never the value. A file's
- * last newline is not part of the secret. */
+/* Reads it: blocking, so never on the loop. Returns NULL or an error text (static or in the arena) that names the source,
+ * never the value; after an error an older value is still there. A file's last newline is not part of the secret. */
 const char *secret_load(struct vital_secret *, struct arena *);
 void secret_set(struct vital_secret *, const char *value, size_t len);
+/* The same source and the same value: what a reload compares. */
 bool secret_equal(const struct vital_secret *, const struct vital_secret *);
 void secret_free(struct vital_secret *);               /* wipes; the struct itself belongs to an arena */
 
-/* Replaces every occurrence of the value in text by "***". Values shorter than 4 bytes are not looked for. */
+/* Replaces every occurrence of the value in text by "***", in place: the text shrinks. Values shorter than 4 bytes are not looked for. */
 void secret_scrub(const struct vital_secret *, char *text);
 
 /* A file secret's path is readable by everybody: what the linter warns about. */

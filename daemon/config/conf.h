@@ -1,0 +1,124 @@
+/* The configuration, decoded: one immutable struct, one arena. core/ builds a world from it, front/ its listeners. */
+#ifndef CONFIG_CONF_H
+#define CONFIG_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/diag.h"
+#include "vital_probe.h"
+
+struct arena;
+struct buf;
+
+/* A probe's decoded module options: counted, for a probe that moves to a new world keeps the old ones while its
+ * callbacks may still point into them. */
+struct conf_options {
+    unsigned refs;
+    struct arena *arena;
+    void *data;                            /* the module's conf struct */
+    const struct vital_module *module;     /* NULL: its .so is not installed */
+    const struct vital_secret *const *secrets;   /* every secret in here, for scrubbing and re-reading */
+    unsigned secret_count;
+    const char *target;                    /* printable */
+};
+void conf_options_hold(struct conf_options *);
+void conf_options_release(struct conf_options *);
+bool conf_options_equal(const struct conf_options *, const struct conf_options *);          /* all rows */
+bool conf_options_same_target(const struct conf_options *, const struct conf_options *);    /* the TARGET rows */
+
+enum conf_edge { EDGE_HASTEN, EDGE_CONFIRM };
+enum conf_initial { INITIAL_FIRST, INITIAL_UP, INITIAL_DOWN };    /* FIRST: unknown until the first outcome settles it */
+
+struct conf_probe {
+    const char *name, *type;
+    struct conf_options *options;
+    const char *missing;                   /* why there is no module; NULL = there is one */
+    uint64_t interval, interval_unsettled, interval_down, timeout, max_age;
+    double jitter, jitter_unsettled;       /* ratios: 0.05, 0.20 */
+    uint8_t rise, fall;
+    enum conf_initial initial;
+    enum conf_edge on_edge;
+    bool shared;
+    bool notify;                           /* false: its transitions tell nobody */
+    const uint32_t *depends_on;            /* indexes into conf.probes */
+    uint32_t depends_count;
+    struct diag_place place;
+};
+
+enum conf_kind { GROUP_ALL, GROUP_ANY, GROUP_AT_LEAST, GROUP_HAD_OUTCOME /* unconfigured startup */ };
+enum conf_unknown { UNKNOWN_PASS, UNKNOWN_WARN, UNKNOWN_FAIL };
+enum conf_shared { SHARED_FAIL, SHARED_WARN };
+enum { CODE_PASS, CODE_WARN, CODE_FAIL, CODE_DRAINING, CODE_COUNT };
+
+struct conf_member { bool is_group; uint32_t index; };     /* into conf.groups / conf.probes */
+struct conf_group {
+    const char *name;
+    enum conf_kind kind;
+    uint32_t need;                         /* N; count of members for `all`, 1 for `any` */
+    const struct conf_member *members, *advisory;
+    uint32_t member_count, advisory_count;
+    enum conf_unknown unknown;
+    enum conf_shared on_shared;
+    uint16_t codes[CODE_COUNT];
+    bool drains;
+    bool configured;                       /* false: made by us (live, ready, startup, health) */
+    struct diag_place place;
+};
+
+/* What a listener serves. */
+enum { SERVE_VERDICTS = 1, SERVE_STATUS = 2, SERVE_METRICS = 4, SERVE_EVENTS = 8, SERVE_PAGE = 16, SERVE_ALL = 31 };
+struct conf_listen {
+    const char *name;                      /* for socket activation, logs, metrics; default: its address */
+    const struct vital_url *address;       /* host:port or unix path */
+    uint16_t mode;                         /* unix: permissions, default 0666 */
+    unsigned serve;
+    uint32_t max_connections, max_per_source;
+    struct diag_place place;
+};
+struct conf_file { const char *path; uint32_t group; struct diag_place place; };
+struct conf_alias { const char *path; uint32_t group; struct diag_place place; };
+struct conf_consumer { const char *name; uint32_t group; uint64_t period, timeout; uint32_t threshold; struct diag_place place; };
+
+struct conf {
+    struct arena *arena;
+    const char *source;                    /* "built-in defaults and environment", or the files' names */
+    const struct conf_probe *probes; uint32_t probe_count;
+    const struct conf_group *groups; uint32_t group_count;
+    const struct conf_listen *listeners; uint32_t listen_count;
+    const struct conf_file *files; uint32_t file_count;
+    const struct conf_alias *aliases; uint32_t alias_count;
+    const struct conf_consumer *consumers; uint32_t consumer_count;
+    uint32_t live, ready, startup, health; /* the four that always exist: indexes into groups */
+    uint32_t max_in_flight, max_per_address;
+    uint64_t startup_timeout, shutdown_delay;
+    const char *control_path;              /* NULL = the default places */
+    const char *control_group;             /* system group whose members may change things; NULL = none */
+    int log_level;
+    uint8_t log_format;                    /* enum log_format */
+    const char *state_file;                /* NULL = none */
+};
+
+/* How conf is made without seeing io/: main wires these. */
+struct conf_hooks {
+    /* settings: struct tls_settings of io/tls.h, built by the TLS row type; see config/opt.c */
+    const struct vital_tls *(*tls_build)(const void *settings, char **error);
+    void (*tls_release)(const struct vital_tls *);
+    bool (*tls_same)(const struct vital_tls *, const struct vital_tls *);
+};
+void conf_set_hooks(const struct conf_hooks *);
+
+struct conf_request {
+    const char *const *paths;              /* -c, in order: files or directories (conf.d: *.yaml by byte order); count 0: zero configuration */
+    unsigned path_count;
+    const char *const *env_files;          /* --env-file */
+    unsigned env_file_count;
+};
+/* Any thread; loads modules and secrets, builds TLS contexts. NULL when diag has errors. */
+struct conf *conf_load(const struct conf_request *, struct diag *);
+void conf_free(struct conf *);             /* options that a probe still holds stay */
+void conf_dump(const struct conf_request *, struct buf *out, struct diag *);     /* effective YAML, secrets redacted */
+void conf_lint(const struct conf *, struct diag *);                              /* config/lint.c: warnings and notes */
+
+#endif

@@ -1,0 +1,33 @@
+/* TLS contexts: built off the loop from files, shared by everybody who asks for the same. OpenSSL is initialised on
+ * first use. Minimum TLS 1.2 unless asked otherwise; name and address verification is the stream's business. */
+#ifndef IO_TLS_H
+#define IO_TLS_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "vital_probe.h"
+
+struct vital_tls;                   /* opaque to everybody else */
+
+struct tls_settings {               /* what `tls:` says; all strings may be NULL */
+    const char *ca;                 /* file or directory of CA certificates; NULL = the system's */
+    const char *cert;               /* client certificate chain (PEM) */
+    const struct vital_secret *key; /* its private key, PEM text (usually {file: ...}) */
+    const char *name;               /* name to verify and to send as SNI; NULL = the host */
+    unsigned min_version;           /* 12, 13; 10 and 11 are allowed for old targets */
+    bool verify;                    /* false: record the problem and go on */
+};
+
+/* Builds or finds the shared context; NULL and *error (heap, the caller's). Any thread; counted references. */
+struct vital_tls *tls_client(const struct tls_settings *, char **error);
+struct vital_tls *tls_hold(const struct vital_tls *);
+void tls_release(const struct vital_tls *);
+bool tls_same(const struct vital_tls *, const struct vital_tls *);    /* same settings and same file contents */
+
+SSL *tls_client_session(const struct vital_tls *, const char *host, const char *alpn);   /* SNI and verification set */
+/* After a failed handshake or verification: the reason and a text for people. */
+enum vital_reason tls_failure(SSL *, int ssl_result, char *text, size_t size);
+unsigned tls_certificates(SSL *, struct vital_cert *, unsigned room, char *texts, size_t size);
+
+#endif
