@@ -1,52 +1,151 @@
-# vitald: make run | make test; everything that is built lies under $(B)/
-B       ?= build
-prefix  ?= /usr/local
-sysconfdir ?= /etc
-VERSION := 0.1.0
-CC      ?= gcc
+# vitald. Two commands: `make run` and `make test`. All that is built lies under $(B)/.
+#
+#   make            builds build/vitald, build/vitalctl, build/modules/*.so
+#   make run        installs what the build needs, builds, runs vitald without a configuration file
+#   make test       installs what the tests need, builds, runs every suite; ends with "N passed, N failed"
+#   make install    DESTDIR= prefix=            make clean | lint | docs | bench | fuzz T=60 | mutants
+#   SANITIZE=address,undefined or SANITIZE=thread with any of them builds under $(B)/address-undefined ...
 
-PKGS_CORE := libevent libssl libcrypto yaml-0.1 libpcre2-8
-MODULES_HEAVY := postgres redis mysql grpc unit
+VERSION    := 0.1.0
+B          ?= build
+prefix     ?= /usr/local
+sysconfdir ?= $(if $(filter /usr,$(prefix)),/etc,$(prefix)/etc)
+T          ?= 60
+comma      := ,
 
 WARN := -Wall -Wextra -Wformat=2 -Werror=format-security -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
-BASE := -std=c11 -D_GNU_SOURCE -O2 -g -fPIE -fno-strict-overflow -fno-delete-null-pointer-checks -fstack-protector-strong -fstack-clash-protection -fcf-protection
-INCL := -Idaemon -Iprobes -DVITALD_VERSION='"$(VERSION)"' -DVITALD_MODULE_DIR='"$(prefix)/lib/vitald/modules"' -DVITALD_CONF='"$(sysconfdir)/vitald/vitald.yaml"'
+BASE := -std=c11 -D_GNU_SOURCE -O2 -g -fPIE -fno-strict-overflow -fno-delete-null-pointer-checks \
+        -fstack-protector-strong -fstack-clash-protection -fcf-protection
+INCL := -Idaemon -Iprobes -DVITALD_VERSION='"$(VERSION)"' -DVITALD_MODULE_DIR='"$(prefix)/lib/vitald/modules"' \
+        -DVITALD_CONF='"$(sysconfdir)/vitald/vitald.yaml"'
 LINK := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 ifdef SANITIZE
-  B := $(B)/$(subst $(comma),-,$(SANITIZE))
+  override B := $(B)/$(subst $(comma),-,$(SANITIZE))
+  # a leak report or a race must fail the test it happened in
   HARD := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
   LINK += -fsanitize=$(SANITIZE)
 else
   HARD := -D_FORTIFY_SOURCE=3 -ftrivial-auto-var-init=zero
 endif
-comma := ,
+COMPILE = $(CC) $(BASE) $(WARN) $(HARD) $(INCL) $(CFLAGS) -MMD -MP
 
-LIB_SRC  := $(wildcard daemon/base/*.c daemon/io/*.c daemon/config/*.c daemon/core/*.c daemon/view/*.c daemon/front/*.c)
-HEAVY_SRC := $(wildcard $(MODULES_HEAVY:%=probes/%.c))
-PROBE_SRC := $(filter-out $(MODULES_HEAVY:%=probes/%.c) probes/skeleton.c,$(wildcard probes/*.c))
-MAIN_SRC := $(wildcard daemon/main.c daemon/host.c)
-CTL_SRC  := $(wildcard daemon/ctl/*.c)
-LIB_OBJ   := $(LIB_SRC:%.c=$(B)/obj/%.o) $(PROBE_SRC:%.c=$(B)/obj/%.o) $(B)/obj/daemon/host.o
-UNIT_SRC  := $(wildcard tests/unit/test_*.c)
-UNIT_BIN  := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
+# Heavy libraries live in modules of their own; a module that is not there yet is simply not built.
+libs_postgres := -lpq
+libs_redis    := -lhiredis
+libs_mysql    := -lmariadb
+libs_grpc     := -lnghttp2
+libs_unit     := -lsystemd
+HEAVY   := $(patsubst probes/%.c,%,$(wildcard probes/postgres.c probes/redis.c probes/mysql.c probes/grpc.c probes/unit.c))
+LOADED  := $(HEAVY) skeleton
+LIBS    := -levent -lssl -lcrypto -lyaml -lpcre2-8 -lpthread -lm
 
-CFLAGS_ALL = $(BASE) $(WARN) $(HARD) $(INCL) $(CFLAGS) -MMD -MP
-LIBS_CORE  = -levent -lssl -lcrypto -lyaml -lpcre2-8 -lpthread -ldl -lm
+LIB_SRC := $(wildcard daemon/base/*.c daemon/io/*.c daemon/config/*.c daemon/core/*.c daemon/view/*.c daemon/front/*.c) \
+           $(filter-out $(LOADED:%=probes/%.c) $(wildcard $(HEAVY:%=probes/%_*.c)),$(wildcard probes/*.c)) \
+           $(filter-out daemon/main.c,$(wildcard daemon/*.c))
+CTL_SRC := $(wildcard daemon/ctl/*.c) $(addprefix daemon/base/,buf.c clock.c http1.c json.c mem.c url.c utf8.c)
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o)
+CTL_OBJ := $(CTL_SRC:%.c=$(B)/obj/%.o)
+STATIC_OBJ := $(CTL_SRC:%.c=$(B)/static/%.o)
+MODULES := $(LOADED:%=$(B)/modules/%.so)
+UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
+FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all unit
-all: $(B)/vitald $(B)/vitalctl
-unit: $(UNIT_BIN)
+.PHONY: all run test install clean lint docs bench fuzz mutants unit sim programs
+all: $(B)/vitald $(B)/vitalctl $(B)/vitalctl-static $(MODULES)
 
-$(B)/obj/%.o: %.c
+$(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -c -o $@ $<
+	$(COMPILE) -c -o $@ $<
 
+$(B)/static/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fPIE,$(BASE)) $(WARN) $(INCL) -DVITALCTL_STATIC $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# An archive, so that a unit test links only what it names; made anew, so that no deleted file lives on in it.
 $(B)/libvitald.a: $(LIB_OBJ)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(B)/tests/%: tests/unit/%.c $(B)/libvitald.a
+$(B)/vitald: $(B)/obj/daemon/main.o $(B)/libvitald.a
+	$(CC) -o $@ $< $(LINK) $(B)/libvitald.a $(LIBS)
+
+$(B)/vitalctl: $(CTL_OBJ)
+	$(CC) -o $@ $^ $(LINK) -lm
+
+# Copied into any image: no libc needed there.
+$(B)/vitalctl-static: $(STATIC_OBJ)
+	$(CC) -static -o $@ $^ -lm
+
+$(B)/modules/%.so: probes/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -Itests/unit -o $@ $< $(LINK) $(B)/libvitald.a $(LIBS_CORE)
+	$(CC) $(filter-out -fPIE,$(BASE)) -fPIC -fvisibility=hidden $(WARN) $(HARD) -Iprobes $(CFLAGS) -MMD -MP -MF $(B)/obj/$*.so.d \
+	    -shared -o $@ $(filter %.c,$^) -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(libs_$*)
+
+define module_parts
+$(B)/modules/$(1).so: $(wildcard probes/$(1)_*.c)
+endef
+$(foreach m,$(HEAVY),$(eval $(call module_parts,$(m))))
+
+$(B)/tests/%: tests/unit/%.c tests/unit/unit.h $(B)/libvitald.a
+	@mkdir -p $(@D)
+	$(COMPILE) -Itests/unit -Itests/sim -o $@ $< $(LINK) $(B)/libvitald.a $(LIBS) $(if $(filter %test_json,$@),-ljansson)
+
+$(B)/tests/sim: $(wildcard tests/sim/*.c) $(wildcard tests/sim/*.h) $(B)/libvitald.a
+	@mkdir -p $(@D)
+	$(COMPILE) -Itests/sim -o $@ $(filter %.c,$^) $(LINK) $(B)/libvitald.a $(LIBS)
+
+unit: $(UNIT)
+sim: $(if $(wildcard tests/sim/sim.c),$(B)/tests/sim)
+programs: all unit sim
+
+run:
+	@tests/setup build
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@echo "vitald listens on http://$${VITALD_LISTEN:-127.0.0.1:8686}/  (try: curl -s http://127.0.0.1:8686/readyz?verbose, build/vitalctl status; Ctrl-C stops it)"
+	@exec $(B)/vitald
+
+test:
+	@tests/setup test
+	@tests/run
+
+docs: $(B)/vitald
+	$(B)/vitald --dump-options=yaml > conf/reference.yaml
+	$(B)/vitald --dump-options=schema > conf/schema.json
+	$(B)/vitald --dump-options=man > man/vitald-probes.7
+
+lint:
+	@tests/setup test
+	@tests/lint/all
+
+bench:
+	@tests/setup bench
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@tests/bench/run $(ONLY)
+
+fuzz:
+	@tests/setup fuzz
+	@tests/fuzz/run $(T) $(FUZZ)
+
+mutants:
+	@tests/setup test
+	@tests/sim/mutate
+
+install: all
+	install -d $(DESTDIR)$(prefix)/sbin $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/lib/vitald/modules $(DESTDIR)$(prefix)/include \
+	    $(DESTDIR)$(sysconfdir)/vitald $(DESTDIR)$(prefix)/share/man/man1 $(DESTDIR)$(prefix)/share/man/man3 \
+	    $(DESTDIR)$(prefix)/share/man/man7 $(DESTDIR)$(prefix)/share/man/man5 $(DESTDIR)$(prefix)/share/man/man8 \
+	    $(DESTDIR)$(prefix)/share/bash-completion/completions $(DESTDIR)$(prefix)/share/zsh/site-functions
+	install -m 755 $(B)/vitald $(DESTDIR)$(prefix)/sbin/vitald
+	install -m 755 $(B)/vitalctl $(DESTDIR)$(prefix)/bin/vitalctl
+	for m in $(filter-out skeleton,$(LOADED)); do install -m 644 $(B)/modules/$$m.so $(DESTDIR)$(prefix)/lib/vitald/modules/; done
+	install -m 644 probes/vital_probe.h $(DESTDIR)$(prefix)/include/vital_probe.h
+	[ -e $(DESTDIR)$(sysconfdir)/vitald/vitald.yaml ] || install -m 644 conf/vitald.yaml $(DESTDIR)$(sysconfdir)/vitald/vitald.yaml
+	for n in 1 3 5 7 8; do for f in man/*.$$n; do [ ! -e $$f ] || install -m 644 $$f $(DESTDIR)$(prefix)/share/man/man$$n/; done; done
+	for p in vitald vitalctl; do \
+	    install -m 644 conf/completion/$$p.bash $(DESTDIR)$(prefix)/share/bash-completion/completions/$$p; \
+	    install -m 644 conf/completion/_$$p $(DESTDIR)$(prefix)/share/zsh/site-functions/_$$p; done
+
+clean:
+	rm -rf $(B)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
