@@ -29,22 +29,23 @@ void json_bool(struct json *, const char *key, bool);
 void json_null(struct json *, const char *key);
 void json_raw(struct json *, const char *key, const char *text);           /* already JSON */
 void json_time(struct json *, const char *key, uint64_t wall);             /* ISO 8601; 0 and TIME_NEVER write null */
-/* Locale-free shortest fixed form with at most 6 decimals; exponents only beyond 1e15. */
+/* Shortest fixed form with at most 6 decimals; exponents only beyond 1e15. */
 void json_format_number(struct buf *, double);
 
 /* Reader. */
 enum json_kind { JSON_NONE, JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
-enum { JSON_MAX_DEPTH = 64 };
+enum { JSON_MAX_DEPTH = 64, JSON_MAX_NUMBER = 512 };
 
 struct json_value {
     enum json_kind kind;
     const char *start;      /* its first byte; for strings after the quote */
     size_t len;             /* raw length; strings: still escaped, without quotes */
     double number;
-    bool truth;
+    bool truth;             /* bools: the value; strings: there are escapes in it */
 };
 
-/* Checks a whole document: NULL or what is wrong, with *at the offset. Duplicate keys are refused. */
+/* Checks a whole document: NULL or what is wrong, with *at the offset. Refused beyond the grammar: duplicate keys, lone
+ * surrogates, numbers that a double cannot hold or that have more than JSON_MAX_NUMBER characters. */
 const char *json_check(const char *text, size_t len, size_t *at, struct json_value *root);
 /* Member of an object / element of an array of a checked document; kind JSON_NONE when absent. */
 struct json_value json_member(const struct json_value *, const char *key);

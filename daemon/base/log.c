@@ -367,7 +367,7 @@ uint64_t log_dropped(void)
 bool log_pending(void)
 {
     pthread_mutex_lock(&ring.lock);
-    bool pending = ring.len > 0;
+    bool pending = ring.len || ring.untold;
     pthread_mutex_unlock(&ring.lock);
     return pending;
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,11 +34,10 @@ void secret_free(struct vital_secret *s)
 
 static size_t without_newline(const char *text, size_t len)
 {
-    if (len && text[len - 1] == '\n')
-        len--;
-    if (len && text[len - 1] == '\r')
-        len--;
-    return len;
+    if (!len || text[len - 1] != '\n')
+        return len;
+    len--;
+    return len && text[len - 1] == '\r' ? len - 1 : len;
 }
 
 /* Reads until the end of the file or until room is full; -1 with errno. */
@@ -203,4 +203,30 @@ bool secret_is_exposed(const struct vital_secret *s)
     }
     mem_free(dir);
     return open_to_all;
+}
+
+/* ---- read again, by a helper process --------------------------------------------------------------------------- */
+
+const char *secret_path(const struct vital_secret *s, char *room, size_t size)
+{
+    const char *dir = getenv("CREDENTIALS_DIRECTORY");
+    if (s->source == SECRET_FILE)
+        snprintf(room, size, "%s", s->origin);
+    else if (s->source == SECRET_CREDENTIAL && dir)
+        snprintf(room, size, "%s/%s", dir, s->origin);
+    else
+        return NULL;
+    return room;
+}
+
+bool secret_refill(struct vital_secret *s, const char *bytes, size_t read_len, bool *changed)
+{
+    size_t len = without_newline(bytes, read_len);
+    if (!len || len > SECRET_MAX || memchr(bytes, '\0', len))
+        return false;
+    if (len != s->len || memcmp(bytes, s->value, len) != 0) {
+        secret_set(s, bytes, len);
+        *changed = true;
+    }
+    return true;
 }
