@@ -6,18 +6,10 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
+#include "base/tls_settings.h"
 #include "vital_probe.h"
 
 struct vital_tls;                   /* opaque to everybody else */
-
-struct tls_settings {               /* what `tls:` says; all strings may be NULL */
-    const char *ca;                 /* file or directory of CA certificates; NULL = the system's */
-    const char *cert;               /* client certificate chain (PEM) */
-    const struct vital_secret *key; /* its private key, PEM text (usually {file: ...}) */
-    const char *name;               /* name to verify and to send as SNI; NULL = the host */
-    unsigned min_version;           /* 12, 13; 10 and 11 are allowed for old targets */
-    bool verify;                    /* false: record the problem and go on */
-};
 
 /* Builds or finds the shared context; NULL and *error (heap, the caller's). Any thread; counted references. */
 struct vital_tls *tls_client(const struct tls_settings *, char **error);
