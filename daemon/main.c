@@ -1,0 +1,217 @@
+/* vitald: the boot checklist, the turn, and leaving. What each step does is told in its own file. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "args.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/modules.h"
+#include "core/admin.h"
+#include "core/core.h"
+#include "core/picture.h"
+#include "front/control.h"
+#include "front/files.h"
+#include "front/listen.h"
+#include "front/server.h"
+#include "io/loop.h"
+#include "io/zygote.h"
+#include "offline.h"
+#include "once.h"
+#include "reload.h"
+#include "turn.h"
+#include "view/text.h"
+
+enum { EXIT_CONFIG = 78, STATE_TEXT_MAX = 16 * 1024 * 1024 };
+
+static bool leaving, asked_to_leave;
+static struct timer leave_timer;
+
+static void leave_now(struct timer *t, uint64_t now)
+{
+    (void)t;
+    (void)now;
+    leaving = true;
+}
+
+/* SIGTERM: drain, go on answering for shutdown_delay, leave. A second one, or SIGINT, leaves at once. */
+static void on_terminate(int signo)
+{
+    uint64_t delay = core_conf()->shutdown_delay;
+    if (signo == SIGINT || asked_to_leave || !delay) {
+        leaving = true;
+        return;
+    }
+    char span[CLOCK_TEXT];
+    log_line(LOG_NOTICE, "draining for %s before leaving", clock_span(delay, span));
+    asked_to_leave = true;
+    admin_drain(false);
+    timer_set(loop_timers(), &leave_timer, clock_now() + delay);
+}
+
+static void stop_by_order(void)
+{
+    on_terminate(SIGTERM);
+}
+
+static void on_reload(int signo)
+{
+    (void)signo;
+    reload_start(NULL, NULL);
+}
+
+/* SIGUSR1: everything known, line by line, into the log. */
+static void on_dump(int signo)
+{
+    (void)signo;
+    struct buf text = BUF(STATE_TEXT_MAX);
+    const struct picture *p = picture_all();
+    text_status(p, false, &text);
+    picture_free(p);
+    for (char *line = text.data, *end; line && *line; line = end + 1) {
+        end = strchrnul(line, '\n');
+        bool last = !*end;
+        *end = '\0';
+        log_line(LOG_NOTICE, "%s", line);
+        if (last)
+            break;
+    }
+    buf_free(&text);
+}
+
+static void handle_signals(void)
+{
+    timer_init(&leave_timer, leave_now);
+    loop_signal(SIGTERM, on_terminate);
+    loop_signal(SIGINT, on_terminate);
+    loop_signal(SIGHUP, on_reload);
+    loop_signal(SIGUSR1, on_dump);
+}
+
+/* Probes and connections need descriptors: take all that we are allowed. */
+static void raise_limits(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+static void open_log(const struct args *a, const struct conf *conf)
+{
+    static const char *const formats[] = { "auto", "text", "json" };
+    static const char *const levels[] = { "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug" };
+    unsigned format = conf ? conf->log_format : LOG_FORMAT_AUTO;
+    unsigned level = conf ? (unsigned)conf->log_level : LOG_INFO;
+    for (unsigned i = 0; a->log_format && i < sizeof formats / sizeof *formats; i++)
+        if (!strcmp(a->log_format, formats[i]))
+            format = i;
+    for (unsigned i = 0; a->log_level && i < sizeof levels / sizeof *levels; i++)
+        if (!strcmp(a->log_level, levels[i]))
+            level = i;
+    log_init(format, (int)level);
+}
+
+static struct conf *load(const struct args *a)
+{
+    struct diag d = { 0 };
+    struct conf *conf = conf_load(&a->request, &d);
+    if (conf)
+        conf_lint(conf, &d);
+    diag_sort(&d);
+    if (!conf) {
+        struct buf text = BUF(STATE_TEXT_MAX);
+        diag_print(&d, &text);
+        fprintf(stderr, "%svitald: not started: the configuration has %u error%s\n", text.data, d.errors, d.errors == 1 ? "" : "s");
+        exit(EXIT_CONFIG);
+    }
+    open_log(a, conf);
+    reload_log_findings(&d);
+    diag_free(&d);
+    return conf;
+}
+
+static void open_front(struct conf *conf)
+{
+    struct diag d = { 0 };
+    if (!listen_prepare(conf, &d)) {
+        reload_log_findings(&d);
+        log_drain(USEC_S);
+        exit(EXIT_CONFIG);
+    }
+    listen_commit();
+    diag_free(&d);
+    core_adopt(conf);
+    server_adopt();
+    files_adopt();
+    static const struct control_hooks hooks = { .reload = reload_start, .stop = stop_by_order };
+    char *error = NULL;
+    if (!control_open(core_conf(), &hooks, &error)) {
+        log_line(LOG_ERR, "%s", error);
+        log_drain(USEC_S);
+        exit(EXIT_CONFIG);
+    }
+}
+
+/* What each of the four paths covers, so that nobody has to guess what a red one means. */
+static void tell_coverage(void)
+{
+    const struct conf *c = core_conf();
+    const uint32_t told[] = { c->live, c->ready, c->startup, c->health };
+    static const char *const paths[] = { "/livez", "/readyz", "/startupz", "/healthz" };
+    for (unsigned i = 0; i < 4; i++) {
+        struct buf text = BUF(512);
+        const struct picture *p = picture_group(told[i]);
+        text_coverage(p, &text);
+        log_line(LOG_INFO, "%s: %s", paths[i], text.data);
+        picture_free(p);
+        buf_free(&text);
+    }
+    log_line(LOG_NOTICE, "vitald %s runs %u probes (%s)", VITALD_VERSION, c->probe_count, c->source);
+}
+
+static void publish(void)
+{
+    files_publish();
+    control_publish();
+}
+
+static void leave(void)
+{
+    log_line(LOG_NOTICE, "leaving");
+    control_close();
+    files_close();
+    listen_close();
+    core_close();
+    zygote_stop();
+    log_drain(USEC_S);
+}
+
+int main(int argc, char **argv)
+{
+    struct args args;
+    zygote_start();
+    args_parse(&args, argc, argv);
+    if (args.modules)
+        modules_set_dir(args.modules);
+    if (args.action != ACTION_RUN && args.action != ACTION_ONCE)
+        return offline_run(&args);
+    raise_limits();
+    turn_open();
+    struct conf *conf = load(&args);
+    if (args.action == ACTION_ONCE)
+        return once_run(&args, conf);
+    handle_signals();
+    open_front(conf);
+    reload_open(&args.request);
+    tell_coverage();
+    while (!leaving)
+        turn(publish);
+    leave();
+    _exit(0); /* not exit(): a helper thread that is stuck in a library must not hold us */
+}

@@ -1,0 +1,90 @@
+#include "offline.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "config/modules.h"
+#include "config/optdoc.h"
+
+enum { OUTPUT_MAX = 256 * 1024 * 1024, MODULES_MAX = 256 };
+
+static void print_findings(struct diag *d)
+{
+    struct buf text = BUF(OUTPUT_MAX);
+    diag_sort(d);
+    diag_print(d, &text);
+    if (text.len)
+        fputs(text.data, stderr);
+    buf_free(&text);
+    diag_free(d);
+}
+
+static int check_configuration(const struct args *a)
+{
+    struct diag d = { 0 };
+    struct conf *conf = conf_load(&a->request, &d);
+    if (conf)
+        conf_lint(conf, &d);
+    unsigned errors = d.errors, warnings = d.warnings;
+    print_findings(&d);
+    if (errors)
+        printf("%u error%s, %u warning%s\n", errors, errors == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s");
+    else
+        printf("configuration is good: %u probes, %u groups, %u warning%s\n", conf->probe_count, conf->group_count, warnings,
+               warnings == 1 ? "" : "s");
+    conf_free(conf);
+    return errors ? 1 : 0;
+}
+
+static int print_buffer(struct buf *out, bool good)
+{
+    if (good && out->len)
+        fwrite(out->data, 1, out->len, stdout);
+    buf_free(out);
+    return good && fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int dump_configuration(const struct args *a)
+{
+    struct diag d = { 0 };
+    struct buf out = BUF(OUTPUT_MAX);
+    conf_dump(&a->request, &out, &d);
+    bool good = !d.errors;
+    print_findings(&d);
+    return print_buffer(&out, good);
+}
+
+static int dump_options(const struct args *a)
+{
+    static const struct { const char *name; void (*print)(struct buf *); } formats[] = {
+        { "yaml", optdoc_yaml }, { "schema", optdoc_schema }, { "man", optdoc_man },
+    };
+    struct buf out = BUF(OUTPUT_MAX);
+    for (unsigned i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (!strcmp(a->options_format, formats[i].name)) {
+            formats[i].print(&out);
+            return print_buffer(&out, true);
+        }
+    fprintf(stderr, "vitald: --dump-options=%s: there are yaml, schema and man\n", a->options_format);
+    return 2;
+}
+
+static int list_modules(void)
+{
+    const struct vital_module *modules[MODULES_MAX];
+    size_t count = modules_all(modules, MODULES_MAX);
+    for (size_t i = 0; i < count; i++)
+        printf("%-12s %s\n", modules[i]->name, modules[i]->summary);
+    return 0;
+}
+
+int offline_run(const struct args *a)
+{
+    switch (a->action) {
+    case ACTION_CHECK: return check_configuration(a);
+    case ACTION_DUMP: return dump_configuration(a);
+    case ACTION_OPTIONS: return dump_options(a);
+    default: return list_modules();
+    }
+}

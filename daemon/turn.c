@@ -1,0 +1,47 @@
+#include "turn.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/core.h"
+#include "host.h"
+#include "io/loop.h"
+#include "io/tls.h"
+#include "io/zygote.h"
+
+static void log_subject(int level, const char *kind, const char *name, const char *text)
+{
+    log_about(level, kind, name, "%s", text);
+}
+
+static const struct vital_tls *build_tls(const void *settings, char **error)
+{
+    return tls_client(settings, error);
+}
+
+void turn_open(void)
+{
+    static const struct conf_hooks conf_hooks = { .tls_build = build_tls, .tls_release = tls_release, .tls_same = tls_same };
+    static const struct core_hooks core_hooks = {
+        .host = &host_table,
+        .close_all = host_close_all,
+        .serve_ready = loop_peek,
+        .lateness = loop_lag,
+        .log = log_subject,
+        .refresh = host_refresh,
+    };
+    loop_open();
+    zygote_attach();
+    host_open();
+    conf_set_hooks(&conf_hooks);
+    core_open(loop_timers(), &core_hooks);
+}
+
+void turn(void (*publish)(void))
+{
+    loop_wait(core_busy() || log_pending() ? clock_now() : timer_next(loop_timers()));
+    timer_run(loop_timers(), clock_now());
+    core_publish(clock_now());
+    publish();
+    log_flush();
+    loop_reap();
+}
