@@ -81,6 +81,7 @@ static struct fake {
     unsigned errors, warnings;
     char *argv[64];                     /* of the last child */
     unsigned opened;                    /* handles ever */
+    struct arena *arena;                /* what the fake itself allocates: a leak that is reported is the module's */
 } fake;
 
 #define FAKE_NEED(condition)                                                                     \
@@ -92,12 +93,24 @@ static struct fake {
         }                                                                                        \
     } while (0)
 
+static inline void *fake_alloc(size_t size)
+{
+    if (!fake.arena)
+        fake.arena = arena_new();
+    return arena_alloc(fake.arena, size);
+}
+
+static inline char *fake_copy(const char *text)
+{
+    return text ? strcpy(fake_alloc(strlen(text) + 1), text) : NULL;
+}
+
 /* ---- the host table --------------------------------------------------------------------------------------- */
 
 static inline struct vital_io *fake_new(enum fake_kind kind, void *arg)
 {
     FAKE_NEED(fake.io_count < FAKE_IOS);
-    struct vital_io *io = mem_alloc(sizeof *io);
+    struct vital_io *io = fake_alloc(sizeof *io);
     *io = (struct vital_io){ .kind = kind, .open = true, .arg = arg, .sent = BUF(4 << 20), .fd = -1 };
     fake.ios[fake.io_count++] = io;
     fake.opened++;
@@ -203,7 +216,7 @@ static inline struct vital_io *fake_resolve(struct vital_probe *p, const char *h
 {
     (void)p;
     struct vital_io *io = fake_new(FAKE_RESOLVE, arg);
-    io->text = mem_copy(host);
+    io->text = fake_copy(host);
     io->resolve = fn;
     return io;
 }
@@ -213,8 +226,8 @@ static inline struct vital_io *fake_dial(struct vital_probe *p, const struct vit
     (void)p;
     struct vital_io *io = fake_new(FAKE_STREAM, arg);
     io->ops = ops;
-    io->dial = (struct vital_dial){ mem_copy(d->host), mem_copy(d->port), mem_copy(d->unix_path), d->tls,
-                                    mem_copy(d->tls_name), mem_copy(d->alpn), mem_copy(d->source) };
+    io->dial = (struct vital_dial){ fake_copy(d->host), fake_copy(d->port), fake_copy(d->unix_path), d->tls,
+                                    fake_copy(d->tls_name), fake_copy(d->alpn), fake_copy(d->source) };
     io->info.connect = 1000;
     return io;
 }
@@ -259,8 +272,7 @@ static inline struct vital_io *fake_spawn(struct vital_probe *p, const struct vi
     struct vital_io *io = fake_new(FAKE_CHILD, arg);
     io->exit = fn;
     for (unsigned i = 0; i < 63; i++) {
-        mem_free(fake.argv[i]);
-        fake.argv[i] = mem_copy(c->argv[i]);
+        fake.argv[i] = fake_copy(c->argv[i]);
         if (!c->argv[i])
             break;
     }
@@ -272,7 +284,7 @@ static inline struct vital_io *fake_file(struct vital_probe *p, enum vital_file_
     (void)p;
     struct vital_io *io = fake_new(FAKE_FILE, arg);
     io->op = op;
-    io->text = mem_copy(path);
+    io->text = fake_copy(path);
     io->file = fn;
     return io;
 }
@@ -307,26 +319,25 @@ static inline double fake_quantity(const char *text, bool time)
 
 static inline const struct vital_secret *fake_secret(const char *value)
 {
-    struct vital_secret *s = mem_alloc(sizeof *s);
-    s->value = mem_copy(value);
+    struct vital_secret *s = fake_alloc(sizeof *s);
+    s->value = fake_copy(value);
     s->len = strlen(value);
     return s;
 }
 
 static inline const struct vital_url *fake_url(const char *text, bool address)
 {
-    struct url *u = mem_alloc(sizeof *u);
+    struct url *u = fake_alloc(sizeof *u);
     const char *wrong = address ? url_parse_address(text, strlen(text), false, u) : url_parse(text, strlen(text), u);
     if (wrong)
         fprintf(stderr, "%s: %s\n", text, wrong);
     FAKE_NEED(!wrong);
-    struct vital_url *v = mem_alloc(sizeof *v);
+    struct vital_url *v = fake_alloc(sizeof *v);
     const char *known = !strcmp(u->scheme, "https") ? "443" : !strcmp(u->scheme, "http") ? "80" : "";
-    *v = (struct vital_url){ mem_copy(u->scheme), mem_copy(u->host), mem_copy(u->port[0] ? u->port : known),
-                             mem_copy(u->path[0] ? u->path : "/"), u->has_user ? mem_copy(u->user) : NULL,
+    *v = (struct vital_url){ fake_copy(u->scheme), fake_copy(u->host), fake_copy(u->port[0] ? u->port : known),
+                             fake_copy(u->path[0] ? u->path : "/"), u->has_user ? fake_copy(u->user) : NULL,
                              u->has_password ? fake_secret(u->password) : NULL,
-                             u->unix_path[0] ? mem_copy(u->unix_path) : NULL, mem_copy(text) };
-    mem_free(u);
+                             u->unix_path[0] ? fake_copy(u->unix_path) : NULL, fake_copy(text) };
     return v;
 }
 
@@ -334,7 +345,7 @@ static inline const struct vital_regex *fake_regex(const char *pattern)
 {
     int error;
     PCRE2_SIZE at;
-    struct vital_regex *r = mem_alloc(sizeof *r);
+    struct vital_regex *r = fake_alloc(sizeof *r);
     r->code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, 0, &error, &at, NULL);
     FAKE_NEED(r->code);
     return r;
@@ -342,7 +353,7 @@ static inline const struct vital_regex *fake_regex(const char *pattern)
 
 static inline void fake_append(struct vital_list *list, const void *item, size_t size)
 {
-    char *items = mem_alloc((list->count + 1) * size);
+    char *items = fake_alloc((list->count + 1) * size);
     if (list->count)
         memcpy(items, list->items, list->count * size);
     memcpy(items + list->count * size, item, size);
@@ -366,21 +377,23 @@ static inline void fake_put(void *field, const struct vital_opt *o, const char *
     case VITAL_NUMBER: *(double *)field = strtod(text, NULL); return;
     case VITAL_DURATION: *(uint64_t *)field = (uint64_t)fake_quantity(text, true); return;
     case VITAL_SIZE: *(uint64_t *)field = (uint64_t)fake_quantity(text, false); return;
-    case VITAL_STRING: *(const char **)field = mem_copy(text); return;
+    case VITAL_STRING: *(const char **)field = fake_copy(text); return;
     case VITAL_SECRET: *(const struct vital_secret **)field = fake_secret(text); return;
     case VITAL_URL: *(const struct vital_url **)field = fake_url(text, false); return;
     case VITAL_ADDRESS: *(const struct vital_url **)field = fake_url(text, true); return;
     case VITAL_REGEX: *(const struct vital_regex **)field = fake_regex(text); return;
     case VITAL_TLS: *(const struct vital_tls **)field = strcmp(text, "false") ? &fake_tls : NULL; return;
     case VITAL_STRINGS: {
-        char *copy = mem_copy(text);
+        char *copy = fake_copy(text);
         fake_append(list, &copy, sizeof copy);
         return;
     }
     case VITAL_PAIRS: {
         const char *equals = strchr(text, '=');
         FAKE_NEED(equals);
-        struct vital_pair pair = { mem_copy_n(text, (size_t)(equals - text)), fake_secret(equals + 1) };
+        char *key = fake_copy(text);
+        key[equals - text] = '\0';
+        struct vital_pair pair = { key, fake_secret(equals + 1) };
         fake_append(list, &pair, sizeof pair);
         return;
     }
@@ -394,14 +407,13 @@ static inline void fake_put(void *field, const struct vital_opt *o, const char *
         return;
     }
     case VITAL_THRESHOLD: {
-        char *copy = mem_copy(text), *colon = strchr(copy, ':');
+        char *copy = fake_copy(text), *colon = strchr(copy, ':');
         if (colon)
             *colon = '\0';
         struct vital_threshold t = fake_threshold(copy, o);
         if (colon)
             t.leave = fake_threshold(colon + 1, o).leave;
         *(struct vital_threshold *)field = t;
-        mem_free(copy);
         return;
     }
     case VITAL_WORD:
@@ -467,7 +479,7 @@ __attribute__((sentinel)) static inline void fake_block(const char *name, ...)
 {
     const struct vital_opt *o = fake_row(fake.module->opts, name, strlen(name));
     FAKE_NEED(o->type == VITAL_BLOCKS);
-    void *block = mem_alloc(o->row_size);
+    void *block = fake_alloc(o->row_size);
     fake_defaults(block, o->rows);
     va_list args;
     va_start(args, name);
@@ -475,7 +487,6 @@ __attribute__((sentinel)) static inline void fake_block(const char *name, ...)
         fake_set_in(block, o->rows, key, va_arg(args, const char *));
     va_end(args);
     fake_append((struct vital_list *)(void *)((char *)fake.conf + o->offset), block, o->row_size);
-    mem_free(block);
 }
 
 __attribute__((format(printf, 2, 0))) static inline void fake_note(const char *option, const char *fmt, va_list args)
@@ -527,14 +538,14 @@ __attribute__((sentinel)) static inline void fake_probe(const struct vital_modul
     };
     fake.module = m;
     fake.now = 1000000;
-    fake.conf = mem_alloc(m->conf_size);
+    fake.conf = fake_alloc(m->conf_size);
     fake_defaults(fake.conf, m->opts);
     va_list args;
     va_start(args, m);
     for (const char *key; (key = va_arg(args, const char *));)
         fake_set(key, va_arg(args, const char *));
     va_end(args);
-    fake.probe = (struct vital_probe){ &fake.host, "fake", fake.conf, mem_alloc(m->priv_size) };
+    fake.probe = (struct vital_probe){ &fake.host, "fake", fake.conf, fake_alloc(m->priv_size) };
 }
 
 /* Begins an attempt with two seconds. */
@@ -597,11 +608,11 @@ static inline void fake_open(struct vital_io *io)
 static inline void fake_data_n(struct vital_io *io, const void *bytes, size_t len)
 {
     FAKE_NEED(io->open && io->kind == FAKE_STREAM);
-    char *copy = mem_copy_n(bytes, len);
-    char *exact = memcpy(mem_alloc(len ? len : 1), copy, len);
+    char *exact = malloc(len ? len : 1);
+    FAKE_NEED(exact);
+    memcpy(exact, bytes, len);
     io->ops->data(&fake.probe, io, io->arg, exact, len);
-    mem_free(copy);
-    mem_free(exact);
+    free(exact);
 }
 
 static inline void fake_data(struct vital_io *io, const char *text) { fake_data_n(io, text, strlen(text)); }
@@ -699,7 +710,8 @@ static inline double fake_number_of(const char *name, const char *label)
 
 static inline double fake_number(const char *name) { return fake_number_of(name, NULL); }
 
-/* The probe goes, in the middle of an attempt or between two. Memory of options and handles is the test process's to lose. */
+/* The probe goes, in the middle of an attempt or between two. Its private area is emptied, so that the leak checker sees
+ * what the module forgot there. */
 static inline void fake_end(void)
 {
     if (fake.running) {
@@ -710,7 +722,7 @@ static inline void fake_end(void)
     }
     if (fake.module->release)
         fake.module->release(&fake.probe);
-    mem_free(fake.probe.priv);
+    memset(fake.probe.priv, 0, fake.module->priv_size);
     fake.probe.priv = NULL;
 }
 
