@@ -1,0 +1,154 @@
+"""Starting, the command line, zero configuration, leaving."""
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+from daemon import BUILD, ROOT, Vitald, check_config, free_port, once, wait_for
+
+TCP = "probes:\n  one: {{ tcp: \"127.0.0.1:{}\", interval: 1s, timeout: 500ms }}\n"
+
+
+def vitald(*args, env=None, **kwargs):
+    return subprocess.run([os.path.join(BUILD, "vitald"), *args], capture_output=True, text=True, timeout=60,
+                          env={"PATH": os.environ["PATH"], **(env or {})}, **kwargs)
+
+
+def test_runs_without_a_configuration():
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="vt") as d:
+        p = subprocess.Popen([os.path.join(BUILD, "vitald")], stderr=subprocess.PIPE, text=True, cwd=d,
+                             env={"PATH": os.environ["PATH"], "VITALD_LISTEN": f"127.0.0.1:{port}", "XDG_RUNTIME_DIR": d})
+        try:
+            lines = []
+            for line in p.stderr:
+                lines.append(line)
+                if "runs" in line and "probes" in line:
+                    break
+            text = "".join(lines)
+            assert f"127.0.0.1:{port}" in text
+            assert "/readyz" in text and "/livez" in text
+            with socket.create_connection(("127.0.0.1", port), 5) as s:
+                s.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+                assert s.recv(100).startswith(b"HTTP/1.1 200")
+        finally:
+            p.send_signal(signal.SIGINT)
+            assert p.wait(10) == 0
+            p.stderr.close()
+
+
+def test_help_and_version_and_mistakes():
+    assert "--check-config" in vitald("--help").stdout
+    assert re.match(r"vitald \d+\.\d+", vitald("--version").stdout)
+    wrong = vitald("--chekc-config")
+    assert wrong.returncode == 2 and "chekc-config" in wrong.stderr
+    assert vitald("extra").returncode == 2
+    assert vitald("--dump-options=xml").returncode == 2
+
+
+def test_every_module_is_listed():
+    names = [line.split()[0] for line in vitald("--list-modules").stdout.splitlines()]
+    for name in "tcp http tls dns ping exec memory disk load process file heartbeat self".split():
+        assert name in names
+
+
+def test_missing_file_says_so():
+    r = vitald("-c", "/nonexistent/vitald.yaml")
+    assert r.returncode == 78
+    assert "/nonexistent/vitald.yaml" in r.stderr and "No such file" in r.stderr
+
+
+def test_all_errors_at_once_with_place_and_hint():
+    r = check_config("probes:\n  db: { tpc: \"x:1\" }\n  web: { http: { url: \"http://x/\", methd: GET }, intervall: 5s }\n"
+                     "groups:\n  ready: { all: [db, wbe] }\n")
+    assert r.returncode == 1
+    for hint in ("tcp", "method", "interval", "web"):
+        assert re.search(rf"vitald\.yaml|c\.yaml:\d+:\d+: error: .*{hint}", r.stderr), r.stderr
+    assert r.stderr.count("error:") >= 4
+
+
+def test_port_in_use_names_it():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        port = s.getsockname()[1]
+        d = Vitald(f"listen: [ {{ address: \"127.0.0.1:{port}\" }} ]\n" + TCP.format(port), wait=False)
+        assert d.process.wait(10) == 78
+        assert str(port) in d.log() and "in use" in d.log()
+
+
+def test_once_prints_a_table_and_exits_by_the_worst():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        good = once(TCP.format(s.getsockname()[1]))
+        assert good.returncode == 0, good.stdout + good.stderr
+        assert "one" in good.stdout and "up" in good.stdout
+    bad = once(TCP.format(free_port()))
+    assert bad.returncode == 2 and "refused" in bad.stdout
+
+
+def test_once_until_waits_for_green():
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="vt") as d:
+        conf = os.path.join(d, "c.yaml")
+        with open(conf, "w") as f:
+            f.write(TCP.format(port))
+        p = subprocess.Popen([os.path.join(BUILD, "vitald"), "-c", conf, "--once", "--until", "ready", "--timeout", "30s"],
+                             stderr=subprocess.PIPE, text=True)
+        assert "waiting for: one" in next(line for line in p.stderr if "refused" in line)
+        with socket.create_server(("127.0.0.1", port)):
+            assert p.wait(30) == 0
+        p.stderr.close()
+
+
+def test_once_until_gives_up_and_says_why():
+    r = once(TCP.format(free_port()), "--until", "ready", "--timeout", "1s")
+    assert r.returncode == 1
+    assert "ready did not pass" in r.stderr and "refused" in r.stderr
+
+
+def test_sigterm_drains_first():
+    with socket.create_server(("127.0.0.1", 0)) as s, \
+            Vitald("shutdown_delay: 20s\n" + TCP.format(s.getsockname()[1])) as d:
+        d.wait_code("/readyz", 200)
+        d.signal(signal.SIGTERM)
+        d.wait_code("/readyz", 503)
+        assert "draining" in d.get("/readyz").text
+        assert d.get("/livez").status == 200
+        d.signal(signal.SIGTERM)                 # the second one leaves at once
+        assert d.process.wait(10) == 0
+
+
+def test_sigusr1_dumps_the_state():
+    with Vitald(TCP.format(free_port())) as d:
+        d.signal(signal.SIGUSR1)
+        d.wait_log(r"one\b.*(unknown|down)")
+
+
+def test_killed_daemon_leaves_no_helpers():
+    with Vitald("probes:\n  root: { disk: /, interval: 1s }\n") as d:
+        d.wait_state("root", "up")
+        group = [int(line.split()[0]) for line in d.children() if line.strip()]
+        assert group
+        d.process.kill()
+        d.process.wait()
+        wait_for(lambda: not any(alive(p) for p in group), "helpers left")
+        d.process.returncode = 0
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_starts_quickly_enough_to_be_an_init_step():
+    """No clock: it must serve before the first attempt of a black-holed probe can have ended."""
+    with Vitald("probes:\n  hole: { tcp: \"192.0.2.1:9\", timeout: 10s, interval: 30s }\n") as d:
+        assert d.get("/livez").status == 200
+        assert d.get("/readyz").status == 503
+        assert not d.probe("hole").get("outcome")
