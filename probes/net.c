@@ -32,7 +32,7 @@ void net_certificate_text(const struct vital_cert *cert, unsigned which, double 
     net_excerpt(cert->subject ? cert->subject : "?", strlen(cert->subject ? cert->subject : "?"), 120, subject, sizeof subject);
     const char *kind = which ? "intermediate certificate" : "certificate";
     double whole = floor(fabs(days));
-    const char *unit = whole == 1.0 ? "day" : "days"; // NOLINT: floor() gives whole numbers
+    const char *unit = whole < 1.5 && whole > 0.5 ? "day" : "days";
     if (days < 0)
         snprintf(room, size, "%s of %s expired %.0f %s ago", kind, subject, whole, unit);
     else
@@ -76,31 +76,32 @@ void net_report(struct vital_probe *p, struct vital_io *io, uint64_t began)
         report_days(p, certs, p->host->certificates(io, certs, NET_CERTS), &which);
 }
 
+/* The worst word wins: a certificate that fails, what the caller found, a certificate that warns, slowness. */
 void net_conclude(struct vital_probe *p, struct vital_io *io, uint64_t began, const struct net_rules *rules,
-                  struct net_memory *memory, const char *text)
+                  struct net_memory *memory, const struct net_verdict *found)
 {
     struct vital_cert certs[NET_CERTS];
     unsigned which = 0, count = io ? p->host->certificates(io, certs, NET_CERTS) : 0;
-    char about[NET_TEXT];
-    bool warn, fail;
+    bool warn = false, fail = false;
+    double days = 0;
     report_phases(p, io, began);
     if (count) {
-        double days = report_days(p, certs, count, &which);
+        days = report_days(p, certs, count, &which);
         net_judge_days(rules->certificate, memory, days, &warn, &fail);
-        net_certificate_text(&certs[which], which, days, about, sizeof about);
-        if (warn || fail) {
-            vital_finish(p, fail ? VITAL_FAIL : VITAL_WARN, days < 0 ? VITAL_R_CERT_EXPIRED : VITAL_R_CERT_EXPIRING, "%s", about);
-            return;
-        }
     }
     uint64_t took = vital_now(p) - began;
-    if (rules->slow && vital_above(rules->slow, (double)took, &memory->slow)) {
+    bool slow = rules->slow && vital_above(rules->slow, (double)took, &memory->slow);
+    if (fail || (warn && found->class == VITAL_PASS)) {
+        char about[NET_TEXT];
+        net_certificate_text(&certs[which], which, days, about, sizeof about);
+        vital_finish(p, fail ? VITAL_FAIL : VITAL_WARN, days < 0 ? VITAL_R_CERT_EXPIRED : VITAL_R_CERT_EXPIRING, "%s", about);
+    } else if (slow && found->class == VITAL_PASS) {
         char is[CLOCK_TEXT], most[CLOCK_TEXT];
-        vital_finish(p, VITAL_WARN, VITAL_R_SLOW, "%s, but it took %s, more than %s", text, clock_span(took, is),
+        vital_finish(p, VITAL_WARN, VITAL_R_SLOW, "%s, but it took %s, more than %s", found->text, clock_span(took, is),
                      clock_span((uint64_t)rules->slow->enter, most));
-        return;
+    } else {
+        vital_finish(p, found->class, found->reason, "%s", found->text);
     }
-    vital_finish(p, VITAL_PASS, VITAL_R_OK, "%s", text);
 }
 
 void net_closed(struct vital_probe *p, enum vital_reason reason, const char *text, const char *where, const char *doing)
@@ -139,6 +140,6 @@ const char *net_where(const struct vital_url *u, char *room, size_t size)
     if (u->unix_path)
         snprintf(room, size, "%s", u->unix_path);
     else
-        snprintf(room, size, strchr(u->host, ':') ? "[%s]:%s" : "%s:%s", u->host, u->port);
+        snprintf(room, size, strchr(u->host, ':') ? "[%s]:%s" : "%s:%s", u->host, u->port ? u->port : "?");
     return room;
 }

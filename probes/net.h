@@ -38,8 +38,9 @@ void net_judge_days(const struct net_certificate *, struct net_memory *, double 
 
 /* Reports the phases and the certificate's days of a stream (NULL: the total alone). */
 void net_report(struct vital_probe *, struct vital_io *, uint64_t began);
-/* The attempt's good end: reports, judges certificate and speed, and finishes; pass with TEXT when nothing is wrong. */
-void net_conclude(struct vital_probe *, struct vital_io *, uint64_t began, const struct net_rules *, struct net_memory *, const char *text);
+/* The attempt's good end: what was found (pass or warn) may still get worse by the certificate or by slowness. */
+void net_conclude(struct vital_probe *, struct vital_io *, uint64_t began, const struct net_rules *, struct net_memory *,
+                  const struct net_verdict *found);
 /* The attempt's bad end by a closed stream. doing: "before the whole answer had come". */
 void net_closed(struct vital_probe *, enum vital_reason, const char *text, const char *where, const char *doing);
 

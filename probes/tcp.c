@@ -43,12 +43,13 @@ static void conclude(struct vital_probe *p, struct vital_io *io, const char *wha
     const struct tcp_conf *c = p->conf;
     struct tcp_priv *t = p->priv;
     const struct net_rules rules = { &c->warn_above, &c->certificate };
-    char where[300], text[NET_TEXT];
+    struct net_verdict found = { VITAL_PASS, VITAL_R_OK, "" };
+    char where[300];
     if (c->quit)
         p->host->write(io, c->quit, strlen(c->quit));
-    snprintf(text, sizeof text, "%s %s", net_where(c->address, where, sizeof where), what);
+    snprintf(found.text, sizeof found.text, "%s %s", net_where(c->address, where, sizeof where), what);
     drop(t);
-    net_conclude(p, io, t->began, &rules, &t->memory, text);
+    net_conclude(p, io, t->began, &rules, &t->memory, &found);
 }
 
 static void fail(struct vital_probe *p, enum vital_reason reason, const char *text)
@@ -182,7 +183,7 @@ static void tcp_end(struct vital_probe *p)
 static bool tcp_prepare(void *conf, struct vital_diag *d)
 {
     const struct tcp_conf *c = conf;
-    if (!c->address->unix_path && !c->address->port[0]) {
+    if (!c->address->unix_path && !c->address->port) {
         d->error(d, "address", "a port is needed: %s:PORT", c->address->host);
         return false;
     }

@@ -325,6 +325,8 @@ static inline const struct vital_secret *fake_secret(const char *value)
     return s;
 }
 
+static inline const char *fake_some(const char *text) { return *text ? fake_copy(text) : NULL; }
+
 static inline const struct vital_url *fake_url(const char *text, bool address)
 {
     struct url *u = fake_alloc(sizeof *u);
@@ -333,11 +335,12 @@ static inline const struct vital_url *fake_url(const char *text, bool address)
         fprintf(stderr, "%s: %s\n", text, wrong);
     FAKE_NEED(!wrong);
     struct vital_url *v = fake_alloc(sizeof *v);
-    const char *known = !strcmp(u->scheme, "https") ? "443" : !strcmp(u->scheme, "http") ? "80" : "";
-    *v = (struct vital_url){ fake_copy(u->scheme), fake_copy(u->host), fake_copy(u->port[0] ? u->port : known),
-                             fake_copy(u->path[0] ? u->path : "/"), u->has_user ? fake_copy(u->user) : NULL,
-                             u->has_password ? fake_secret(u->password) : NULL,
-                             u->unix_path[0] ? fake_copy(u->unix_path) : NULL, fake_copy(text) };
+    const char *known = !strcmp(u->scheme, "https") ? "443" : !strcmp(u->scheme, "http") ? "80" : NULL;
+    *v = (struct vital_url){ fake_some(u->scheme), fake_some(u->host), fake_some(u->port),
+                             u->path[0] ? fake_copy(u->path) : address ? NULL : "/", u->has_user ? fake_copy(u->user) : NULL,
+                             u->has_password ? fake_secret(u->password) : NULL, fake_some(u->unix_path), fake_copy(text) };
+    if (!v->port && !v->unix_path)
+        v->port = known;
     return v;
 }
 
@@ -364,7 +367,9 @@ static inline void fake_append(struct vital_list *list, const void *item, size_t
 static inline struct vital_threshold fake_threshold(const char *text, const struct vital_opt *o)
 {
     double v = fake_quantity(text, o->flags & VITAL_IN_TIME);
-    return (struct vital_threshold){ v, v, true, strchr(text, '%') != NULL };
+    bool percent = strchr(text, '%') != NULL;
+    v *= percent ? 100 : 1; /* a percentage stays one in a threshold, in a NUMBER it is a ratio */
+    return (struct vital_threshold){ v, v, true, percent };
 }
 
 /* Lists grow by one item a call; PAIRS take "key=value", RANGES "200-299". A threshold's "5:7" is enter:leave. */
@@ -382,7 +387,7 @@ static inline void fake_put(void *field, const struct vital_opt *o, const char *
     case VITAL_URL: *(const struct vital_url **)field = fake_url(text, false); return;
     case VITAL_ADDRESS: *(const struct vital_url **)field = fake_url(text, true); return;
     case VITAL_REGEX: *(const struct vital_regex **)field = fake_regex(text); return;
-    case VITAL_TLS: *(const struct vital_tls **)field = strcmp(text, "false") ? &fake_tls : NULL; return;
+    case VITAL_TLS: *(const struct vital_tls **)field = !strcmp(text, "true") ? &fake_tls : NULL; return; /* auto: off here */
     case VITAL_STRINGS: {
         char *copy = fake_copy(text);
         fake_append(list, &copy, sizeof copy);
