@@ -13,7 +13,8 @@
 #include "base/list.h"
 #include "base/timer.h"
 
-enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_PRIORITY = 4 };   /* equal to VITAL_READ ... */
+/* Equal to VITAL_READ ... LOOP_PRIORITY stands alone and reports each change once (mountinfo, pressure files). */
+enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_PRIORITY = 4 };
 
 struct loop_fd;
 typedef void loop_fd_fn(struct loop_fd *, unsigned what);
@@ -49,9 +50,13 @@ struct loop_dead { struct list link; void (*free)(struct loop_dead *); };
 void loop_bury(struct loop_dead *, void (*free)(struct loop_dead *));
 void loop_reap(void);
 
-/* How late this turn is: the longer of sleeping past `until` and the length of the turn before. */
+/* The moment loop_wait() returned. Timers run with it: a stall that hits later is then known before anything expires by it. */
+uint64_t loop_now(void);
+/* How late this turn is, as known when loop_wait() returned: the longest of sleeping past `until`, this I/O step, and what
+ * the turn before did after its own. Each stall is reported by exactly one turn. */
 uint64_t loop_lag(void);
 uint64_t loop_lag_max(void);                           /* worst of the last minute */
 uint64_t loop_turns(void);
+unsigned loop_fd_count(void);                          /* open descriptors of the process; reads /proc, so not per turn */
 
 #endif
