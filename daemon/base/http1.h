@@ -22,7 +22,9 @@ enum {
     HTTP1_REPLY_HEAD_MAX = 16384,
 };
 
-/* > 0: the head's length; 0: not complete yet; < 0: minus the status to answer with (400, 405, 411, 414, 431, 501, 505). */
+/* > 0: the head's length; 0: not complete yet, call again with all bytes when there are more; < 0: minus the status to
+ * answer with, before closing (400, 414, 431, 501, 505). Methods and bodies are the caller's to refuse. Targets are a path
+ * or, for OPTIONS, "*"; one empty line before the request line is skipped, as RFC 9112 2.2 asks. */
 enum http1_method { HTTP1_GET, HTTP1_HEAD, HTTP1_OPTIONS, HTTP1_POST, HTTP1_OTHER };
 struct http1_request {
     enum http1_method method;
@@ -46,12 +48,14 @@ struct http1_reply {
     struct http1_field fields[HTTP1_FIELDS];
     unsigned count;
 };
-/* > 0 length; 0 incomplete; -1 malformed or beyond the limits, *why says what. Both CL and TE are refused. */
+/* > 0 length; 0 incomplete; -1 malformed or beyond the limits, *why says what. Both CL and TE are refused, and any coding
+ * but chunked; a missing reason phrase and a repeated equal Content-Length are not. 1xx heads are heads like others. */
 int http1_reply(const char *bytes, size_t len, struct http1_reply *, const char **why);
 
-/* Chunked decoding, any split of the input. */
-struct http1_chunked { uint8_t state; uint64_t left; uint32_t line; };
-/* Consumes from *bytes/*len; sets *data/*data_len to the next run of body bytes (0 = none in this step).
+/* Chunked decoding, any split of the input; starts zeroed. */
+enum { HTTP1_CHUNK_EXTRA = 8192 };   /* bytes of extensions and trailers, over the whole body */
+struct http1_chunked { uint8_t state; uint64_t left; uint32_t extra; };
+/* Consumes from *bytes and *len; sets *data and *data_len to the next run of body bytes (0 = none in this step).
  * 1: more may come, call again while *len > 0; 0: complete; -1: malformed. */
 int http1_chunked(struct http1_chunked *, const char **bytes, size_t *len, const char **data, size_t *data_len);
 
