@@ -1,0 +1,39 @@
+#include "view/brief.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "view/words.h"
+
+enum { CAUSES_SHOWN = 10 };
+
+void brief_group(struct buf *out, const struct picture *pic)
+{
+    const struct picture_group *g = &pic->groups[0];
+    buf_printf(out, "%s: %s", g->name, level_text(g->level));
+    if (g->why != WHY_MEMBERS)
+        buf_printf(out, " (%s)", why_text(g->why));
+    for (unsigned i = 0; i < g->cause_count && i < CAUSES_SHOWN; i++) {
+        const struct picture_probe *p = &pic->probes[g->causes[i].probe];
+        buf_printf(out, "\n  %s is %s: ", p->name, state_text(p->state));
+        words_outcome(out, p);
+        if (g->causes[i].caused_by_other && p->caused_by)
+            buf_printf(out, ", caused by %s", p->caused_by);
+    }
+    if (g->cause_count > CAUSES_SHOWN)
+        buf_printf(out, "\n  and %u more", g->cause_count - CAUSES_SHOWN);
+}
+
+void brief_outcome(struct buf *out, const struct picture *pic)
+{
+    const struct picture_probe *p = &pic->probes[0];
+    buf_printf(out, "%s: %s", p->name, vital_class_text(p->outcome));
+    if (p->outcome != VITAL_PASS) {
+        buf_text(out, ": ");
+        words_outcome(out, p);
+    }
+    buf_printf(out, " (%.1f ms), is %s", (double)p->duration / (double)USEC_MS, state_text(p->state));
+    if (p->run_need) {
+        buf_text(out, ", ");
+        words_run(out, p);
+    }
+}

@@ -1,0 +1,119 @@
+#include "view/words.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+
+/* C0 and C1 controls and DEL; C1 is U+0080..U+009F, which some terminals obey. */
+static bool is_control(const unsigned char *at, unsigned len)
+{
+    return (len == 1 && (*at < 0x20 || *at == 0x7f)) || (len == 2 && at[0] == 0xc2 && at[1] < 0xa0);
+}
+
+void words_safe(struct buf *out, const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    for (size_t left = strlen(text); left > 0;) {
+        unsigned len = utf8_length((const char *)at, left);
+        if (len && !is_control(at, len)) {
+            buf_add(out, at, len);
+        } else {
+            len = len ? len : 1;
+            for (unsigned i = 0; i < len; i++)
+                if (at[i] == '\n')
+                    buf_text(out, "\\n");
+                else if (at[i] == '\t')
+                    buf_text(out, "\\t");
+                else
+                    buf_printf(out, "\\x%02x", at[i]);
+        }
+        at += len;
+        left -= len;
+    }
+}
+
+void words_time(struct buf *out, uint64_t wall)
+{
+    char text[CLOCK_TEXT];
+    buf_text(out, wall && wall != TIME_NEVER ? clock_iso(wall, text) : "never");
+}
+
+void words_age(struct buf *out, uint64_t now, uint64_t when)
+{
+    char text[CLOCK_TEXT];
+    if (when == 0 || when == TIME_NEVER)
+        buf_char(out, '-');
+    else
+        buf_text(out, clock_span(now > when ? (now - when) / USEC_MS * USEC_MS : 0, text));
+}
+
+void words_outcome(struct buf *out, const struct picture_probe *p)
+{
+    if (!p->had_outcome) {
+        buf_text(out, p->quarantined ? "quarantined before the first outcome" : "no outcome yet");
+        return;
+    }
+    if (p->stale) {
+        buf_printf(out, "stale: last was %s at ", vital_class_text(p->outcome));
+        words_time(out, p->at);
+        buf_text(out, ": ");
+    }
+    buf_printf(out, "%s: ", reason_text(p->reason));
+    words_safe(out, p->text && *p->text ? p->text : reason_sentence(p->reason));
+    if (p->quarantined)
+        buf_text(out, " (quarantined: its module broke the contract three times)");
+}
+
+bool words_run(struct buf *out, const struct picture_probe *p)
+{
+    if (p->run_need == 0)
+        return false;
+    buf_printf(out, "%u of %u towards %s", p->run_have, p->run_need, state_text(p->run_towards));
+    return true;
+}
+
+enum level words_level(const struct picture_probe *p)
+{
+    static const enum level by_state[STATE_COUNT] = {
+        [STATE_UNKNOWN] = LEVEL_FAIL, [STATE_UP] = LEVEL_PASS, [STATE_DEGRADED] = LEVEL_WARN, [STATE_DOWN] = LEVEL_FAIL,
+    };
+    return p->mode == MODE_FORCED ? p->forced : by_state[p->state];
+}
+
+void words_check_name(struct buf *out, const char *group)
+{
+    static const char *const four[] = { "live", "ready", "startup", "health" };
+    buf_text(out, group);
+    for (unsigned i = 0; i < sizeof four / sizeof *four; i++)
+        if (!strcmp(group, four[i]))
+            buf_char(out, 'z');
+}
+
+static void mark_required(const struct picture *pic, uint32_t group, bool *probes, bool *groups)
+{
+    if (groups[group])
+        return;
+    groups[group] = true;
+    const struct picture_group *g = &pic->groups[group];
+    for (unsigned i = 0; i < g->member_count; i++) {
+        const struct picture_member *m = &g->members[i];
+        if (m->advisory)
+            continue;
+        if (!m->is_group && m->index < pic->probe_count)
+            probes[m->index] = true;
+        else if (m->is_group && m->index < pic->group_count)
+            mark_required(pic, m->index, probes, groups);
+    }
+}
+
+bool *words_required(const struct picture *pic)
+{
+    bool *marks = mem_alloc(pic->probe_count + pic->group_count + 1);
+    if (pic->group_count > 0)
+        mark_required(pic, 0, marks, marks + pic->probe_count);
+    return marks;
+}
