@@ -1,0 +1,535 @@
+/* http: asks and judges the answer. A new connection for each attempt, for accepting one is part of being healthy. */
+#include <stdio.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "builtin.h"
+#include "http_parts.h"
+
+enum { REQUEST_MAX = 128 * 1024, REASON_SHOWN = 60, BODY_SHOWN = 80 };
+
+struct http_priv {
+    struct vital_io *stream;
+    uint64_t began, first_byte;
+    struct buf request;                  /* the unchanging part of the first request, kept; the rest behind it for a moment */
+    size_t fixed;
+    struct http_target target;
+    struct url *moved;                   /* what target points into after a redirect */
+    const char *method;
+    int64_t hops;
+    struct buf head;                     /* a head that did not come in one piece */
+    bool in_body, chunked, has_length;
+    uint64_t left;                       /* of a body with a length */
+    unsigned status;
+    char status_text[REASON_SHOWN + 16];
+    struct http1_chunked chunks;
+    struct http_body body;
+    struct net_memory memory;
+    struct http_json_memory *json;
+};
+
+/* ---- ends ------------------------------------------------------------------------------------------------- */
+
+static void drop(struct http_priv *t)
+{
+    buf_free(&t->head);
+    http_body_free(&t->body);
+    mem_free(t->moved);
+    t->moved = NULL;
+}
+
+static void report(struct vital_probe *p)
+{
+    struct http_priv *t = p->priv;
+    if (t->first_byte)
+        vital_number(p, HTTP_FIRST_BYTE, net_seconds(t->first_byte - t->began));
+    if (t->status)
+        vital_number(p, HTTP_STATUS, t->status);
+}
+
+static void conclude(struct vital_probe *p, struct vital_io *io, const struct net_verdict *found)
+{
+    const struct http_conf *c = p->conf;
+    struct http_priv *t = p->priv;
+    const struct net_rules rules = { &c->warn_above, &c->certificate };
+    report(p);
+    drop(t);
+    net_conclude(p, io, t->began, &rules, &t->memory, found);
+}
+
+__attribute__((format(printf, 3, 4))) static void fail(struct vital_probe *p, enum vital_reason reason, const char *fmt, ...)
+{
+    struct http_priv *t = p->priv;
+    char text[NET_TEXT];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    report(p);
+    net_report(p, t->stream, t->began);
+    drop(t);
+    vital_finish(p, VITAL_FAIL, reason, "%s", text);
+}
+
+/* ---- the body --------------------------------------------------------------------------------------------- */
+
+/* True when the attempt is over. */
+static bool body_bytes(struct vital_probe *p, struct vital_io *io, const char *bytes, size_t len, bool complete)
+{
+    struct http_priv *t = p->priv;
+    struct net_verdict v = { VITAL_PASS, VITAL_R_OK, "" };
+    if (http_body_judge(p, &t->body, t->json, bytes, len, complete, &v) == HTTP_MORE)
+        return false;
+    if (v.class == VITAL_FAIL) {
+        fail(p, v.reason, "%s", v.text);
+        return true;
+    }
+    if (v.class == VITAL_PASS)
+        snprintf(v.text, sizeof v.text, "status %s, and the body is as expected", t->status_text);
+    conclude(p, io, &v);
+    return true;
+}
+
+static void chunked_bytes(struct vital_probe *p, struct vital_io *io, const char *bytes, size_t len)
+{
+    struct http_priv *t = p->priv;
+    int more = 1;
+    while (len && more > 0) {
+        const char *data;
+        size_t data_len;
+        more = http1_chunked(&t->chunks, &bytes, &len, &data, &data_len);
+        if (data_len && body_bytes(p, io, data, data_len, false))
+            return;
+    }
+    if (more < 0)
+        fail(p, VITAL_R_BAD_REPLY, "the body's chunks are malformed");
+    else if (!more)
+        body_bytes(p, io, "", 0, true);
+}
+
+static void body_part(struct vital_probe *p, struct vital_io *io, const char *bytes, size_t len)
+{
+    struct http_priv *t = p->priv;
+    if (t->chunked) {
+        chunked_bytes(p, io, bytes, len);
+    } else if (t->has_length) {
+        size_t n = len < t->left ? len : (size_t)t->left;
+        t->left -= n;
+        body_bytes(p, io, bytes, n, !t->left);
+    } else if (len) {
+        body_bytes(p, io, bytes, len, false);
+    }
+}
+
+/* ---- the head --------------------------------------------------------------------------------------------- */
+
+static bool is_in(const struct vital_list *ranges, unsigned status)
+{
+    const struct vital_range *r = ranges->items;
+    for (uint32_t i = 0; i < ranges->count; i++)
+        if (status >= r[i].low && status <= r[i].high)
+            return true;
+    return false;
+}
+
+static const char *ranges_text(const struct vital_list *ranges, char *room, size_t size)
+{
+    const struct vital_range *r = ranges->items;
+    size_t out = 0;
+    room[0] = '\0';
+    for (uint32_t i = 0; i < ranges->count && out + 24 < size; i++) {
+        out += (size_t)snprintf(room + out, size - out, "%s%lld", i ? "," : "", (long long)r[i].low);
+        if (r[i].high != r[i].low && out + 24 < size)
+            out += (size_t)snprintf(room + out, size - out, "-%lld", (long long)r[i].high);
+    }
+    return room;
+}
+
+static bool has_body(const char *method, unsigned status)
+{
+    return strcmp(method, "HEAD") != 0 && status != 204 && status != 304;
+}
+
+/* What came along with a bad status often says why. */
+static void bad_status(struct vital_probe *p, const struct http1_reply *r, struct span rest)
+{
+    const struct http_conf *c = p->conf;
+    struct http_priv *t = p->priv;
+    char wanted[128], shown[BODY_SHOWN * 4 + 16] = "";
+    struct span moved = http1_field(r->fields, r->count, "Location");
+    if (moved.at && r->status / 100 == 3)
+        net_excerpt(moved.at, moved.len, BODY_SHOWN, shown, sizeof shown);
+    else if (!r->chunked && rest.len)
+        net_excerpt(rest.at, rest.len, BODY_SHOWN, shown, sizeof shown);
+    fail(p, VITAL_R_BAD_STATUS, "status %s, expected %s%s%s", t->status_text, ranges_text(&c->status, wanted, sizeof wanted),
+         *shown ? (moved.at && r->status / 100 == 3 ? "; it redirects to " : ": ") : "", shown);
+}
+
+static void redirect(struct vital_probe *p, struct vital_io *io, const struct http1_reply *r);
+
+static bool is_redirect(const struct http_conf *c, const struct http1_reply *r)
+{
+    bool kind = r->status == 301 || r->status == 302 || r->status == 303 || r->status == 307 || r->status == 308;
+    return kind && c->redirects != HTTP_REDIRECTS_NONE && http1_field(r->fields, r->count, "Location").at;
+}
+
+static void keep_status(struct http_priv *t, const struct http1_reply *r)
+{
+    char reason[REASON_SHOWN];
+    t->status = r->status;
+    net_excerpt(r->text.at ? r->text.at : "", r->text.at ? r->text.len : 0, REASON_SHOWN / 2, reason, sizeof reason);
+    snprintf(t->status_text, sizeof t->status_text, "%u%s%s", r->status, *reason ? " " : "", reason);
+}
+
+static void head_done(struct vital_probe *p, struct vital_io *io, const struct http1_reply *r, struct span rest)
+{
+    const struct http_conf *c = p->conf;
+    struct http_priv *t = p->priv;
+    keep_status(t, r);
+    if (is_redirect(c, r)) {
+        redirect(p, io, r);
+        return;
+    }
+    bool warn = is_in(&c->warn_status, r->status);
+    if (!warn && !is_in(&c->status, r->status)) {
+        bad_status(p, r, rest);
+        return;
+    }
+    if (warn || !http_expects_body(c)) {
+        struct net_verdict found = { warn ? VITAL_WARN : VITAL_PASS, warn ? VITAL_R_BAD_STATUS : VITAL_R_OK, "" };
+        snprintf(found.text, sizeof found.text, "status %s", t->status_text);
+        conclude(p, io, &found);
+        return;
+    }
+    t->in_body = true;
+    t->chunked = r->chunked;
+    t->has_length = r->has_length || !has_body(t->method, r->status);
+    t->left = has_body(t->method, r->status) ? r->length : 0;
+    t->chunks = (struct http1_chunked){ 0 };
+    http_body_begin(&t->body, c);
+    body_part(p, io, rest.at, rest.len);
+}
+
+/* Usually the head comes in one piece and is read where it lies. */
+static void head_bytes(struct vital_probe *p, struct vital_io *io, const char *bytes, size_t len)
+{
+    struct http_priv *t = p->priv;
+    struct http1_reply r;
+    struct buf whole = { 0 };
+    const char *why = NULL;
+    if (t->head.len) {
+        buf_add(&t->head, bytes, len);
+        whole = t->head; /* what the parsed head points into lives until this function's end */
+        bytes = whole.data;
+        len = whole.len;
+        t->head = BUF(HTTP1_REPLY_HEAD_MAX + 16384);
+    }
+    int used;
+    while ((used = http1_reply(bytes, len, &r, &why)) > 0 && r.status < 200 && r.status != 101) {
+        bytes += used;
+        len -= (size_t)used;
+    }
+    if (used > 0)
+        head_done(p, io, &r, (struct span){ bytes + used, len - (size_t)used });
+    else if (used < 0)
+        fail(p, VITAL_R_BAD_REPLY, "this is not a proper HTTP answer: %s", why ? why : "malformed");
+    else if (len)
+        buf_add(&t->head, bytes, len);
+    buf_free(&whole);
+}
+
+/* ---- the stream ------------------------------------------------------------------------------------------- */
+
+static void stream_open(struct vital_probe *p, struct vital_io *io, void *arg)
+{
+    (void)arg;
+    const struct http_conf *c = p->conf;
+    struct http_priv *t = p->priv;
+    struct http_target first = http_first_target(c);
+    struct buf later = BUF(REQUEST_MAX), *out = &t->request;
+    bool trusted = http_same_origin(&first, &t->target);
+    if (t->hops) {
+        out = &later;
+        http_request_fixed(c, &t->target, trusted, t->method, out);
+    }
+    bool with_body = (c->body || !strcmp(t->method, "POST") || !strcmp(t->method, "PUT") || !strcmp(t->method, "PATCH")) &&
+                     !strcmp(t->method, c->method);
+    size_t fixed = t->hops ? 0 : t->fixed;
+    const char *wrong = http_request_rest(p, c, trusted, with_body, out);
+    if (!wrong)
+        p->host->write(io, out->data, out->len);
+    mem_wipe(out->data + fixed, out->len - fixed); /* there may be secrets in it */
+    out->len = fixed;
+    out->over = false;
+    buf_free(&later);
+    if (wrong)
+        fail(p, VITAL_R_CONFIG, "%s", wrong);
+}
+
+static void stream_data(struct vital_probe *p, struct vital_io *io, void *arg, const char *bytes, size_t len)
+{
+    (void)arg;
+    struct http_priv *t = p->priv;
+    if (!t->first_byte)
+        t->first_byte = vital_now(p);
+    if (t->in_body)
+        body_part(p, io, bytes, len);
+    else
+        head_bytes(p, io, bytes, len);
+}
+
+static void stream_closed(struct vital_probe *p, struct vital_io *io, void *arg, enum vital_reason reason, const char *text)
+{
+    (void)arg;
+    struct http_priv *t = p->priv;
+    char where[300];
+    if (reason == VITAL_R_OK && t->in_body && !t->chunked && !t->has_length) {
+        body_bytes(p, io, "", 0, true);
+        return;
+    }
+    const char *doing = t->in_body ? "in the middle of the body" : t->head.len ? "in the middle of the answer's head" : "without an answer";
+    http_target_text(&t->target, where, sizeof where);
+    report(p);
+    net_report(p, io, t->began);
+    drop(t);
+    net_closed(p, reason, text, where, doing);
+}
+
+static void dial(struct vital_probe *p)
+{
+    static const struct vital_stream_ops ops = { stream_open, stream_data, stream_closed };
+    const struct http_conf *c = p->conf;
+    struct http_priv *t = p->priv;
+    const struct vital_dial d = {
+        .host = t->target.host, .port = t->target.port, .unix_path = t->target.unix_path,
+        .tls = t->target.tls ? c->tls : NULL, .alpn = t->target.tls ? "http/1.1" : NULL,
+    };
+    t->in_body = false;
+    t->head.len = 0;
+    t->stream = p->host->dial(p, &d, &ops, NULL);
+}
+
+/* ---- redirects -------------------------------------------------------------------------------------------- */
+
+static const char *refuse_redirect(const struct http_conf *c, const struct http_priv *t, const struct http_target *to)
+{
+    if (t->hops >= c->max_redirects)
+        return "one redirect too many";
+    if (to->tls && !c->tls)
+        return "it leads to https, but there are no TLS settings: add `tls: true`";
+    if (c->redirects == HTTP_REDIRECTS_ANY)
+        return NULL;
+    if (t->target.tls && !to->tls)
+        return "it leads from https to http";
+    return strcmp(t->target.host, to->host) ? "it leads to another host" : NULL;
+}
+
+static void redirect(struct vital_probe *p, struct vital_io *io, const struct http1_reply *r)
+{
+    const struct http_conf *c = p->conf;
+    struct http_priv *t = p->priv;
+    struct url *u = mem_alloc(sizeof *u);
+    struct span location = http1_field(r->fields, r->count, "Location");
+    char shown[BODY_SHOWN * 4 + 16];
+    const char *wrong = http_redirect(&t->target, location, u);
+    struct http_target to = http_url_target(u), first = http_first_target(c);
+    if (!wrong)
+        wrong = refuse_redirect(c, t, &to);
+    if (wrong) {
+        mem_free(u);
+        fail(p, VITAL_R_BAD_STATUS, "status %s to %s: %s", t->status_text, net_excerpt(location.at, location.len, BODY_SHOWN, shown, sizeof shown), wrong);
+        return;
+    }
+    if (http_same_origin(&to, &first))
+        to.unix_path = first.unix_path;
+    if ((r->status == 303 || (r->status <= 302 && !strcmp(t->method, "POST"))) && strcmp(t->method, "HEAD") != 0)
+        t->method = "GET";
+    p->host->close(io);
+    mem_free(t->moved);
+    t->moved = u;
+    t->target = to;
+    t->hops++;
+    dial(p);
+}
+
+/* ---- the module ------------------------------------------------------------------------------------------- */
+
+static void http_start(struct vital_probe *p)
+{
+    const struct http_conf *c = p->conf;
+    struct http_priv *t = p->priv;
+    t->target = http_first_target(c);
+    t->method = c->method;
+    t->hops = 0;
+    t->first_byte = 0;
+    t->status = 0;
+    t->head = BUF(HTTP1_REPLY_HEAD_MAX + 16384);
+    if (!t->fixed) {
+        t->request = BUF(REQUEST_MAX);
+        http_request_fixed(c, &t->target, true, t->method, &t->request);
+        t->fixed = t->request.len;
+        t->json = c->json.count ? mem_alloc(c->json.count * sizeof *t->json) : NULL;
+    }
+    t->began = vital_now(p);
+    dial(p);
+}
+
+static void http_cancel(struct vital_probe *p)
+{
+    drop(p->priv);
+}
+
+static void http_release(struct vital_probe *p)
+{
+    struct http_priv *t = p->priv;
+    drop(t);
+    buf_free(&t->request);
+    mem_free(t->json);
+}
+
+static bool refuse(struct vital_diag *d, const char *option, const char *text, const char *what)
+{
+    d->error(d, option, "%s%s%s", text, *what ? ": " : "", what);
+    return false;
+}
+
+static bool check_headers(const struct http_conf *c, struct vital_diag *d)
+{
+    static const struct { const char *name, *instead; } ours[] = {
+        { "Host", "use `host`" }, { "Content-Length", "it follows from `body`" }, { "Transfer-Encoding", "it follows from `body`" },
+        { "Connection", "every attempt uses a new connection" }, { "Authorization", "together with `bearer` or `basic` it would be there twice" },
+    };
+    const struct vital_pair *pairs = c->headers.items;
+    for (uint32_t i = 0; i < c->headers.count; i++) {
+        if (!http_is_token(pairs[i].key))
+            return refuse(d, "headers", "this is no name of a header", pairs[i].key);
+        for (unsigned k = 0; k < sizeof ours / sizeof *ours; k++)
+            if (!strcasecmp(ours[k].name, pairs[i].key) && (k < 4 || c->bearer || c->basic.user || c->url->user))
+                return refuse(d, "headers", ours[k].name, ours[k].instead);
+    }
+    return true;
+}
+
+static bool check_json(const struct http_conf *c, struct vital_diag *d)
+{
+    const struct http_json *j = c->json.items;
+    for (uint32_t i = 0; i < c->json.count; i++) {
+        bool more = j[i].equals || j[i].not_equals || j[i].matches || j[i].warn_below.set || j[i].fail_below.set || j[i].warn_above.set || j[i].fail_above.set;
+        if (j[i].pointer[0] && j[i].pointer[0] != '/')
+            return refuse(d, "json", "a pointer is empty or begins with '/'", j[i].pointer);
+        if (j[i].absent && more)
+            return refuse(d, "json", "`absent` goes with no other check", j[i].pointer);
+    }
+    return true;
+}
+
+static bool is_http(const char *scheme)
+{
+    return !scheme || !strcmp(scheme, "unix") || !strncmp(scheme, "http+", 5) || !strncmp(scheme, "https+", 6) || !strcmp(scheme, "http") ||
+           !strcmp(scheme, "https");
+}
+
+static bool http_prepare(void *conf, struct vital_diag *d)
+{
+    const struct http_conf *c = conf;
+    if (!is_http(c->url->scheme))
+        return refuse(d, "url", "it must begin with http://, https://, http+unix:// or unix:", "");
+    if (!http_is_token(c->method))
+        return refuse(d, "method", "this is no HTTP method", c->method);
+    if (c->host && strpbrk(c->host, " \t\r\n/"))
+        return refuse(d, "host", "a host name, with a port where needed, is expected", "");
+    if (c->bearer && (c->basic.user || c->url->user))
+        return refuse(d, "bearer", "together with `basic`, or a user in the URL, there would be two credentials", "");
+    if (c->basic.password && !c->basic.user)
+        return refuse(d, "basic", "the user is missing", "");
+    if (!strcmp(c->method, "HEAD") && http_expects_body(c))
+        return refuse(d, "method", "HEAD has no body that could be checked", "");
+    if (c->url->scheme && !strncmp(c->url->scheme, "https", 5) && !c->tls)
+        return refuse(d, "tls", "https needs it", "");
+    return check_headers(c, d) && check_json(c, d);
+}
+
+static const char *const redirect_words[] = { "none", "same_host", "any", NULL };
+static const char *const otherwise_words[] = { "fail", "warn", NULL };
+
+static const struct vital_opt json_rows[] = {
+    VITAL_OPT(struct http_json, pointer, STRING, .flags = VITAL_REQUIRED, .help = "JSON pointer to the value: /checks/0/status; it must be there"),
+    VITAL_OPT(struct http_json, equals, STRING, .help = "what it must be; numbers are compared as numbers"),
+    VITAL_OPT(struct http_json, not_equals, STRING, .help = "what it must not be"),
+    VITAL_OPT(struct http_json, matches, REGEX, .help = "regular expression that it must match"),
+    VITAL_OPT(struct http_json, absent, BOOL, .def = "false", .help = "true: it must not be there at all"),
+    VITAL_OPT(struct http_json, warn_below, THRESHOLD, .help = "warn when the number is below this"),
+    VITAL_OPT(struct http_json, fail_below, THRESHOLD, .help = "fail when the number is below this"),
+    VITAL_OPT(struct http_json, warn_above, THRESHOLD, .help = "warn when the number is above this"),
+    VITAL_OPT(struct http_json, fail_above, THRESHOLD, .help = "fail when the number is above this"),
+    VITAL_OPT(struct http_json, otherwise, WORD, .words = otherwise_words, .def = "fail", .help = "what a value that is not as expected means"),
+    VITAL_OPT_END,
+};
+
+static const struct vital_opt basic_rows[] = {
+    VITAL_OPT(struct http_basic, user, STRING, .help = "user name"),
+    VITAL_OPT(struct http_basic, password, SECRET, .help = "password"),
+    VITAL_OPT_END,
+};
+
+static const struct vital_opt http_opts[] = {
+    VITAL_OPT(struct http_conf, url, URL, .flags = VITAL_REQUIRED | VITAL_BARE | VITAL_TARGET, .help = "what to ask for: http://, https:// or http+unix://%2Fpath%2Fof.sock/path"),
+    VITAL_OPT(struct http_conf, socket, STRING, .flags = VITAL_PATHNAME | VITAL_TARGET, .help = "unix socket to connect to; `url` then only says what is asked"),
+    VITAL_OPT(struct http_conf, method, STRING, .def = "GET", .help = "request method"),
+    VITAL_OPT(struct http_conf, host, STRING, .flags = VITAL_TARGET, .help = "Host header, in place of the URL's; for TLS see tls.name"),
+    VITAL_OPT(struct http_conf, headers, PAIRS, .max = 32, .help = "further request headers; their values are secrets"),
+    VITAL_OPT(struct http_conf, body, STRING, .help = "request body; say what it is by a Content-Type in `headers`"),
+    VITAL_OPT(struct http_conf, status, RANGES, .min = 100, .max = 999, .def = "200-299",
+              .help = "accepted statuses; a redirect is not among them by itself, for a redirect to a log-in page or an error page is no sign of health"),
+    VITAL_OPT(struct http_conf, warn_status, RANGES, .min = 100, .max = 999, .help = "statuses that count as warn, such as 429"),
+    VITAL_OPT(struct http_conf, contains, STRINGS, .max = HTTP_TEXTS_MAX, .help = "texts that the body must contain, all of them"),
+    VITAL_OPT(struct http_conf, not_contains, STRINGS, .max = HTTP_TEXTS_MAX, .help = "texts that the body must not contain"),
+    VITAL_OPT(struct http_conf, matches, REGEX, .help = "regular expression that the body must match"),
+    VITAL_OPT(struct http_conf, not_matches, REGEX, .help = "regular expression that the body must not match"),
+    VITAL_OPT(struct http_conf, json, BLOCKS, .rows = json_rows, .row_size = sizeof(struct http_json), .max = HTTP_JSON_MAX,
+              .help = "checks of single values of a JSON body"),
+    VITAL_OPT(struct http_conf, body_cap, SIZE, .min = 1, .max = 4 << 20, .def = "1MiB",
+              .help = "bytes of the body that are looked at; a longer one fails only when what is expected cannot be told from them"),
+    VITAL_OPT(struct http_conf, redirects, WORD, .words = redirect_words, .def = "none",
+              .help = "which redirects are followed; credentials and `headers` go to the same scheme, host and port only"),
+    VITAL_OPT(struct http_conf, max_redirects, INT, .min = 1, .max = 5, .def = "5", .help = "how many of them"),
+    VITAL_OPT(struct http_conf, bearer, SECRET, .help = "token for `Authorization: Bearer`"),
+    VITAL_OPT_BLOCK(struct http_conf, basic, basic_rows, .help = "user and password for `Authorization: Basic`"),
+    VITAL_OPT(struct http_conf, traceparent, BOOL, .def = "false", .help = "send a W3C traceparent with random ids, not sampled"),
+    VITAL_OPT(struct http_conf, tls, TLS, .def = "auto", .help = "TLS settings; auto: as the URL says"),
+    VITAL_OPT_BLOCK(struct http_conf, certificate, net_certificate_rows, .help = "days that the certificates must still be valid"),
+    VITAL_OPT(struct http_conf, warn_above, THRESHOLD, .flags = VITAL_IN_TIME, .help = "warn when the attempt takes longer than this"),
+    VITAL_OPT_END,
+};
+
+static const struct vital_number http_numbers[] = {
+    NET_NUMBER_ROWS,
+    [HTTP_FIRST_BYTE] = { "first_byte_seconds", "seconds", "time from the start of the attempt to the first byte of the answer", false, NULL },
+    [HTTP_STATUS] = { "status_code", "", "status of the last answer", false, NULL },
+    [HTTP_JSON_VALUE] = { "json_value", "", "number at a JSON pointer that is checked", false, "pointer" },
+    { 0 },
+};
+
+const struct vital_module http_module = {
+    VITAL_MODULE_HEAD,
+    .name = "http",
+    .summary = "sends an HTTP/1.1 request and checks status, body, JSON values, certificate and time",
+    .manual = "Every attempt makes a new connection. The answer is judged in this order: redirects (when they are followed), status, body, the "
+              "certificates' days, time. Reading stops as soon as the decision is clear: without a check of the body right behind the head. A body that ends too "
+              "early is `closed`, or `reset`, when it was needed; one that is beyond `body_cap` is `too_large` when what is expected could not be told from its "
+              "beginning.\n\n"
+              "`contains`, `not_contains`, `matches` and `not_matches` look at the body as bytes, after chunks were joined. `json` checks single values: each "
+              "pointer must lead somewhere (or nowhere, with `absent`), and the value must then pass every other check of its block; `otherwise: warn` makes a "
+              "block a warning. Numbers found there are reported as `json_value`.\n\n"
+              "An answer with both Content-Length and Transfer-Encoding, folded headers, or more than 16 KiB of head is refused as `bad_reply`. Interim answers "
+              "(1xx) are passed over.",
+    .opts = http_opts,
+    .numbers = http_numbers,
+    .conf_size = sizeof(struct http_conf),
+    .priv_size = sizeof(struct http_priv),
+    .outside = true,
+    .prepare = http_prepare,
+    .start = http_start,
+    .cancel = http_cancel,
+    .release = http_release,
+};
