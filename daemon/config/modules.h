@@ -13,6 +13,10 @@ void modules_set_dir(const char *dir);                 /* where *.so are; defaul
 /* NULL and *error (heap): no such type, not installed (names the package), wrong ABI (both versions). Loads once; never
  * unloads. Any thread. */
 const struct vital_module *modules_find(const char *type, char **error);
+/* The same with what kind of no it is. */
+enum modules_result { MODULES_FOUND, MODULES_UNKNOWN, MODULES_NOT_INSTALLED, MODULES_UNUSABLE };
+enum modules_result modules_lookup(const char *type, const struct vital_module **, char **error);
+size_t modules_names(const char **out, size_t room);   /* types that can be named, without loading anything */
 /* A type that this program knows of although its .so is not installed: then a probe is made that stays unknown. */
 const char *modules_package(const char *type);         /* "vitald-postgres", or NULL for an unknown type */
 /* Everything there is, built-in first, then what lies in the module directory; for documentation. */

@@ -1,0 +1,213 @@
+/* The sections `listen`, `files`, `aliases` and `consumers`: who asks, and where. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/url.h"
+#include "config/build.h"
+#include "config/opt_types.h"
+#include "config/tree.h"
+
+/* ---- listen ------------------------------------------------------------------------------------------------- */
+
+struct listen_rows {
+    const char *name, *address, *mode;
+    struct vital_list serve;
+    int64_t max_connections, max_per_source;
+};
+
+static const char *const serve_words[] = { "verdicts", "status", "metrics", "events", "page", "all", NULL };
+static const unsigned serve_bits[] = { SERVE_VERDICTS, SERVE_STATUS, SERVE_METRICS, SERVE_EVENTS, SERVE_PAGE, SERVE_ALL };
+
+const struct vital_opt conf_listen_rows[] = {
+    VITAL_OPT(struct listen_rows, address, STRING, .flags = VITAL_REQUIRED | VITAL_BARE,
+              .help = "host:port, [v6]:port, :port for every address, or unix:/path"),
+    VITAL_OPT(struct listen_rows, name, STRING, .help = "its name in logs, metrics and socket units; default: the address"),
+    VITAL_OPT(struct listen_rows, serve, STRINGS, .def = "verdicts", .words = serve_words, .help = "what it answers: verdicts, status, metrics, events, page, or all"),
+    VITAL_OPT(struct listen_rows, mode, STRING, .def = "0666", .help = "permissions of a unix socket, in octal"),
+    VITAL_OPT(struct listen_rows, max_connections, INT, .def = "8192", .min = 1, .max = 1000000, .help = "connections at the same time"),
+    VITAL_OPT(struct listen_rows, max_per_source, INT, .def = "1024", .min = 1, .max = 1000000, .help = "of these, from one address"),
+    VITAL_OPT_END,
+};
+
+static const struct vital_url *read_address(struct build *b, const char *text, struct diag_place place)
+{
+    struct url u = { 0 };
+    const char *why = url_parse_address(text, strlen(text), true, &u);
+    if (!why && !*u.port && !*u.unix_path)
+        why = "the port is missing";
+    if (why) {
+        diag_add(b->diag, DIAG_ERROR, place, "`address`: \"%s\": %s: write host:port, [v6]:port, :port or unix:/path", text, why);
+        return NULL;
+    }
+    struct vital_url *out = arena_alloc(b->conf->arena, sizeof *out);
+    out->host = *u.host ? arena_copy(b->conf->arena, u.host) : NULL;
+    out->port = *u.port ? arena_copy(b->conf->arena, u.port) : NULL;
+    out->unix_path = *u.unix_path ? arena_copy(b->conf->arena, u.unix_path) : NULL;
+    out->text = arena_copy(b->conf->arena, text);
+    return out;
+}
+
+static uint16_t read_mode(struct build *b, const char *text, struct diag_place place)
+{
+    char *end;
+    unsigned long mode = strtoul(text, &end, 8);
+    if (*end || !*text || mode > 0777 || strspn(text, "01234567") != strlen(text))
+        diag_add(b->diag, DIAG_ERROR, place, "`mode`: \"%s\": expected octal permissions like 0660", text);
+    return (uint16_t)mode;
+}
+
+static unsigned read_serve(const struct vital_list *words)
+{
+    unsigned bits = 0;
+    for (uint32_t i = 0; i < words->count; i++)
+        for (unsigned w = 0; serve_words[w]; w++)
+            if (!strcmp(serve_words[w], ((const char *const *)words->items)[i]))
+                bits |= serve_bits[w];
+    return bits;
+}
+
+static void read_listener(struct build *b, struct node *n, struct conf_listen *l)
+{
+    struct listen_rows r = { 0 };
+    const struct node *map = opt_unfold(b->tree, conf_listen_rows, n);
+    l->place = map->place;
+    if (!opt_decode(&b->scope, map, "`listen`", conf_listen_rows, &r))
+        return;
+    l->address = read_address(b, r.address, map_find(map, "address")->place);
+    l->name = r.name ? r.name : r.address;
+    l->mode = read_mode(b, r.mode, map_find(map, "mode") ? map_find(map, "mode")->place : map->place);
+    l->serve = read_serve(&r.serve);
+    l->max_connections = (uint32_t)r.max_connections;
+    l->max_per_source = (uint32_t)r.max_per_source;
+}
+
+/* What is not a list is a list of one. */
+static uint32_t list_of(const struct build *b, const char *section, struct node ***items, struct node **room)
+{
+    *room = map_find(b->root, section);
+    if (!*room || (*room)->kind == NODE_NULL)
+        return 0;
+    *items = (*room)->kind == NODE_LIST ? (*room)->items : room;
+    return (*room)->kind == NODE_LIST ? (*room)->count : 1;
+}
+
+void build_listeners(struct build *b)
+{
+    struct node **items, *room;
+    uint32_t count = list_of(b, "listen", &items, &room);
+    struct conf_listen *all = arena_alloc(b->conf->arena, (count + 1) * sizeof *all);
+    struct names names = { 0 };
+    for (uint32_t i = 0; i < count; i++) {
+        read_listener(b, items[i], &all[i]);
+        if (all[i].name && names_get(&names, all[i].name) != NAMES_NONE)
+            diag_add(b->diag, DIAG_ERROR, all[i].place, "two listeners are called `%s`", all[i].name);
+        if (all[i].name)
+            names_put(&names, b->tree, all[i].name, i);
+    }
+    b->conf->listeners = all;
+    b->conf->listen_count = count;
+}
+
+/* ---- files -------------------------------------------------------------------------------------------------- */
+
+struct file_rows { const char *path, *group; };
+const struct vital_opt conf_file_rows[] = {
+    VITAL_OPT(struct file_rows, path, STRING, .flags = VITAL_REQUIRED | VITAL_PATHNAME, .help = "exists while the group passes or warns"),
+    VITAL_OPT(struct file_rows, group, STRING, .def = "ready", .help = "the group it tells about"),
+    VITAL_OPT_END,
+};
+
+void build_files(struct build *b)
+{
+    struct node **items, *room;
+    uint32_t count = list_of(b, "files", &items, &room);
+    struct conf_file *all = arena_alloc(b->conf->arena, (count + 1) * sizeof *all);
+    struct names paths = { 0 };
+    for (uint32_t i = 0; i < count; i++) {
+        struct file_rows r = { 0 };
+        all[i].place = items[i]->place;
+        if (!opt_decode(&b->scope, items[i], "`files`", conf_file_rows, &r))
+            continue;
+        all[i].path = r.path;
+        all[i].group = build_find_group(b, r.group, map_find(items[i], "group") ? map_find(items[i], "group")->place : items[i]->place);
+        if (names_get(&paths, r.path) != NAMES_NONE)
+            diag_add(b->diag, DIAG_ERROR, items[i]->place, "`files` names %s twice", r.path);
+        names_put(&paths, b->tree, r.path, i);
+    }
+    b->conf->files = all;
+    b->conf->file_count = count;
+}
+
+/* ---- aliases ------------------------------------------------------------------------------------------------ */
+
+static const char *const own_paths[] = { "/", "/livez", "/readyz", "/startupz", "/healthz", "/status", "/explain", "/metrics", "/events" };
+
+static const char *alias_fault(const char *path)
+{
+    if (*path != '/')
+        return "must begin with '/'";
+    if (strpbrk(path, "?# %"))
+        return "must be a plain path, without ?, #, % and spaces";
+    for (size_t i = 0; i < sizeof own_paths / sizeof *own_paths; i++) {
+        size_t n = strlen(own_paths[i]);
+        if (!strcmp(path, own_paths[i]) || (i && !strncmp(path, own_paths[i], n) && path[n] == '/'))
+            return "is a path that vitald answers itself";
+    }
+    return NULL;
+}
+
+void build_aliases(struct build *b)
+{
+    const struct node *map = build_section(b, "aliases", NODE_MAP);
+    struct conf_alias *all = arena_alloc(b->conf->arena, ((map ? map->count : 0) + 1) * sizeof *all);
+    uint32_t n = 0;
+    if (map)
+        MAP_EACH(e, map) {
+            const char *fault = alias_fault(e->key);
+            if (fault)
+                diag_add(b->diag, DIAG_ERROR, e->place, "alias `%s` %s", e->key, fault);
+            if (e->value->kind != NODE_SCALAR)
+                diag_add(b->diag, DIAG_ERROR, e->value->place, "alias `%s` must name a group, not %s", e->key, node_kind_text(e->value));
+            else
+                all[n++] = (struct conf_alias){ arena_copy(b->conf->arena, e->key), build_find_group(b, e->value->text, e->value->place), e->place };
+        }
+    b->conf->aliases = all;
+    b->conf->alias_count = n;
+}
+
+/* ---- consumers ---------------------------------------------------------------------------------------------- */
+
+struct consumer_rows {
+    const char *group;
+    uint64_t period, timeout;
+    int64_t threshold;
+};
+const struct vital_opt conf_consumer_rows[] = {
+    VITAL_OPT(struct consumer_rows, group, STRING, .def = "ready", .help = "the group it asks for"),
+    VITAL_OPT(struct consumer_rows, period, DURATION, .def = "10s", .min = 1000, .max = 86400 * USEC_S, .help = "it asks that often"),
+    VITAL_OPT(struct consumer_rows, timeout, DURATION, .def = "1s", .min = 1000, .max = 86400 * USEC_S, .help = "it waits that long for an answer"),
+    VITAL_OPT(struct consumer_rows, threshold, INT, .def = "3", .min = 1, .max = 10000, .help = "it acts after that many failures in a row"),
+    VITAL_OPT_END,
+};
+
+void build_consumers(struct build *b)
+{
+    const struct node *map = build_section(b, "consumers", NODE_MAP);
+    struct conf_consumer *all = arena_alloc(b->conf->arena, ((map ? map->count : 0) + 1) * sizeof *all);
+    uint32_t n = 0;
+    if (map)
+        MAP_EACH(e, map) {
+            struct consumer_rows r = { 0 };
+            char what[96];
+            snprintf(what, sizeof what, "consumer `%s`", e->key);
+            if (!opt_decode(&b->scope, opt_unfold(b->tree, conf_consumer_rows, e->value), what, conf_consumer_rows, &r))
+                continue;
+            const struct node *group = map_find(e->value, "group");
+            all[n++] = (struct conf_consumer){ arena_copy(b->conf->arena, e->key), build_find_group(b, r.group, group ? group->place : e->place),
+                                               r.period, r.timeout, (uint32_t)r.threshold, e->place };
+        }
+    b->conf->consumers = all;
+    b->conf->consumer_count = n;
+}
