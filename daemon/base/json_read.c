@@ -307,11 +307,12 @@ static void keys_add(struct keys *k, const struct json_value *key)
 /* Takes the keys of the object that just ended off the stack. Sorting, so that a million keys cost no million squared. */
 static bool keys_differ(struct scan *s, size_t first)
 {
-    struct json_value *items = s->keys->items + first;
     size_t count = s->keys->count - first;
     s->keys->count = first;
-    if (count > 1)
-        qsort(items, count, sizeof *items, by_key);
+    if (count < 2)
+        return true;
+    struct json_value *items = s->keys->items + first;
+    qsort(items, count, sizeof *items, by_key);
     for (size_t i = 1; i < count; i++) {
         if (by_key(&items[i - 1], &items[i]) == 0) {
             s->at = items[items[i].start > items[i - 1].start ? i : i - 1].start - 1;
