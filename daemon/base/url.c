@@ -131,7 +131,9 @@ static bool looks_numeric(const char *host)
 {
     const char *dot = strrchr(host, '.'), *label = dot ? dot + 1 : host;
     size_t len = strlen(label);
-    return len > 0 && (strspn(label, "0123456789") == len || (!strncmp(label, "0x", 2) && strspn(label + 2, "0123456789abcdef") == len - 2));
+    if (!strncmp(label, "0x", 2))
+        return strspn(label + 2, "0123456789abcdef") == len - 2;
+    return len > 0 && strspn(label, "0123456789") == len;
 }
 
 static const char *check_name(const char *host)
