@@ -197,11 +197,10 @@ static const char *host_reveal(const struct vital_secret *s, size_t *len)
 
 static bool host_match(struct vital_probe *p, const struct vital_regex *regex, const char *text, size_t len)
 {
-    bool limit = false;
-    bool found = regex_match(regex, text, len, &limit);
-    if (limit)
+    enum regex_answer answer = regex_match(regex, text, len);
+    if (answer == REGEX_LIMIT)
         log_about(LOG_WARNING, "probe", p->name, "the regular expression needs too many steps on this answer: taken as no match; make it simpler");
-    return found;
+    return answer == REGEX_YES;
 }
 
 static void host_nudge(struct vital_probe *p)

@@ -1,5 +1,6 @@
 #include "once.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
