@@ -6,7 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ARENA_CHUNK = 4096, ARENA_ALIGN = 16 };
+/* An arena grows in chunks as large as all of it so far: there is one per probe, and most hold a few hundred bytes. */
+enum { ARENA_FIRST = 256, ARENA_CHUNK = 65536, ARENA_ALIGN = 16 };
 
 /* Helper threads allocate too. */
 static atomic_uint_fast64_t count, fail_at;
@@ -103,7 +104,8 @@ void *arena_alloc(struct arena *a, size_t size)
     size = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
     struct chunk *c = a->chunks;
     if (!c || c->size - c->used < size) {
-        size_t room = size > ARENA_CHUNK ? size : ARENA_CHUNK;
+        size_t room = a->size < ARENA_FIRST ? ARENA_FIRST : a->size < ARENA_CHUNK ? a->size : ARENA_CHUNK;
+        room = size > room ? size : room;
         c = mem_alloc(sizeof *c + room);
         c->size = room;
         c->next = a->chunks;
