@@ -82,6 +82,7 @@ const char *core_beat(const char *name, const char *text, size_t len);
 
 struct core_stats {
     uint64_t attempts[VITAL_CLASS_COUNT], cancelled, nudges, starts_delayed, deferred_deadlines, module_bugs, stalls;
+    uint64_t numbers_dropped;                            /* beyond OUTCOME_NUMBERS_MAX in one outcome */
     unsigned in_flight, queued, probes, groups, quarantined;
     uint64_t progress;                                   /* clock_now() when the scheduler last started or ended something, or had nothing to do */
     uint64_t started;                                    /* clock_now() of core_open */

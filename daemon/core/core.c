@@ -1,0 +1,402 @@
+#include "core/core.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "core/engine.h"
+#include "core/journal.h"
+#include "core/probe.h"
+#include "core/sched.h"
+#include "core/world.h"
+
+struct engine engine;
+
+void core_abort(const char *invariant, const char *file, int line)
+{
+    char text[256];
+    int n = snprintf(text, sizeof text, "vitald: broken invariant: %s (%s:%d)\n", invariant, file, line);
+    if (n > 0 && write(STDERR_FILENO, text, (size_t)n) < 0) {
+        /* nothing is left to tell it to */
+    }
+    abort();
+}
+
+void engine_log(int level, const char *kind, const char *name, const char *text)
+{
+    engine.hooks.log(level, kind, name, text);
+}
+
+bool engine_is_starting(void)
+{
+    return !engine.startup_latched && !engine.startup_over;
+}
+
+/* ---- what time alone brings ---- */
+
+static void wake(struct timer *t, uint64_t now)
+{
+    (void)t;
+    engine_catch_up(now);
+}
+
+static void end_startup(struct timer *t, uint64_t now)
+{
+    (void)t, (void)now;
+    engine.startup_over = true;
+    world_touch_all(engine.world);
+}
+
+static void end_stall(struct timer *t, uint64_t now)
+{
+    (void)t, (void)now;
+    engine.stalled = 0;
+    engine.stall_left = 0;
+    for (uint32_t i = 0; i < engine.world->conf->probe_count; i++)
+        engine.world->probes[i]->stall_awaited = false;
+    world_touch_all(engine.world);
+}
+
+void engine_catch_up(uint64_t now)
+{
+    if (now > engine.expected && now - engine.expected > STALL_GAP)
+        core_stalled(now - engine.expected);
+    if (timer_next(&engine.expiries) <= now)
+        timer_run(&engine.expiries, now);
+}
+
+static uint64_t shift_of(const struct probe *p, uint64_t gap)
+{
+    return gap < p->conf->max_age ? gap : p->conf->max_age;
+}
+
+void core_stalled(uint64_t gap)
+{
+    uint64_t now = clock_now();
+    engine.expected = TIME_NEVER; /* once per standstill, whoever notices first */
+    if (!engine.world || gap <= STALL_GAP || engine.stall_noticed)
+        return;
+    engine.stall_noticed = true;
+    char span[CLOCK_TEXT], text[64 + CLOCK_TEXT];
+    engine.stats.stalls++;
+    engine.stalled = gap;
+    engine.stall_left = 0;
+    for (uint32_t i = 0; i < engine.world->conf->probe_count; i++) {
+        struct probe *p = engine.world->probes[i];
+        if (!p->record.fresh_shift)
+            p->record.fresh_shift = shift_of(p, gap);
+        p->stall_awaited = probe_is_active(p);
+        engine.stall_left += p->stall_awaited;
+    }
+    sched_shift(gap);
+    timer_set(&engine.expiries, &engine.stall_end, now + STALL_SHOWN);
+    world_touch_all(engine.world);
+    snprintf(text, sizeof text, "stalled for %s: deadlines are shifted", clock_span(gap, span));
+    journal_add(JOURNAL_SELF, "vitald", "", "stalled", "", text);
+    engine_log(LOG_WARNING, "self", NULL, text);
+}
+
+static void settle_time(uint64_t now)
+{
+    engine_catch_up(now);
+    world_update(engine.world, now);
+}
+
+/* ---- opening, closing, turning ---- */
+
+void core_open(struct timer_heap *timers, const struct core_hooks *hooks)
+{
+    CORE_ASSERT(timers && hooks->close_all && hooks->serve_ready && hooks->log);
+    engine = (struct engine){ .timers = timers, .hooks = *hooks, .expected = TIME_NEVER };
+    engine.stats.started = engine.stats.progress = clock_now();
+    timer_init(&engine.wake, wake);
+    timer_init(&engine.startup_end, end_startup);
+    timer_init(&engine.stall_end, end_stall);
+    sched_open();
+}
+
+void core_close(void)
+{
+    if (engine.world) {
+        for (uint32_t i = 0; i < engine.world->conf->probe_count; i++)
+            probe_free(engine.world->probes[i]);
+        conf_free(engine.world->conf);
+        world_free(engine.world);
+    }
+    if (engine.adopt_next)
+        conf_free(engine.adopt_next);
+    timer_clear(engine.timers, &engine.wake);
+    timer_heap_free(&engine.expiries);
+    sched_close();
+    engine.world = NULL;
+}
+
+static void arm_wake(void)
+{
+    uint64_t at = timer_next(&engine.expiries);
+    if (at == TIME_NEVER)
+        timer_clear(engine.timers, &engine.wake);
+    else if (!timer_is_set(&engine.wake) || engine.wake.at != at)
+        timer_set(engine.timers, &engine.wake, at);
+}
+
+void core_publish(uint64_t now)
+{
+    if (engine.adopt_next) {
+        struct conf *next = engine.adopt_next;
+        engine.adopt_next = NULL;
+        core_adopt(next);
+    }
+    if (!engine.world)
+        return;
+    engine_catch_up(now);
+    sched_run(now);
+    world_update(engine.world, now);
+    arm_wake();
+    uint64_t next = core_busy() ? now : timer_next(engine.timers);
+    engine.expected = next > now ? next : now;
+    engine.stall_noticed = false;
+}
+
+bool core_busy(void)
+{
+    return sched_busy();
+}
+
+/* ---- adoption ---- */
+
+static struct probe *find_old(const struct world *old, const char *name)
+{
+    uint32_t index = old ? index_find(&old->probe_names, name, strlen(name)) : UINT32_MAX;
+    return index == UINT32_MAX ? NULL : old->probes[index];
+}
+
+static bool same_type(const struct probe *old, const struct conf_probe *conf)
+{
+    return !strcmp(old->conf->type, conf->type) && old->options->module == conf->options->module;
+}
+
+/* Without a module there is nothing decoded to compare, and nothing to lose. */
+static bool can_move(const struct probe *old, const struct conf_probe *conf)
+{
+    return same_type(old, conf) && old->options->module && conf_options_equal(old->options, conf->options);
+}
+
+static bool can_inherit(const struct probe *old, const struct conf_probe *conf)
+{
+    return same_type(old, conf) && old->options->module && conf_options_same_target(old->options, conf->options);
+}
+
+/* Until startup has latched everything is as at boot: nothing may be left out. */
+static void make_new(struct probe *p, const struct probe *old, bool reload, uint64_t now)
+{
+    if (old)
+        p->order = old->order;
+    if (reload && engine.startup_latched && p->conf->initial == INITIAL_FIRST && p->options->module)
+        probe_set_pending(p, now);
+    probe_arm_expiry(p);
+}
+
+static void adopt_probe(struct world *w, uint32_t index, struct world *old_world, uint64_t now)
+{
+    const struct conf_probe *conf = &w->conf->probes[index];
+    struct probe *old = find_old(old_world, conf->name);
+    if (old && can_move(old, conf)) {
+        old_world->probes[old->index] = NULL;
+        world_place(w, index, old);
+        probe_set_policy(old, conf, now);
+        return;
+    }
+    struct probe *p = probe_new(conf, engine.hooks.host, now);
+    if (old && can_inherit(old, conf))
+        probe_inherit(p, old);
+    else
+        make_new(p, old, old_world != NULL, now);
+    world_place(w, index, p);
+    sched_first(p, w->urgent[index], now);
+}
+
+static void drop_old(struct world *old)
+{
+    for (uint32_t i = 0; i < old->conf->probe_count; i++)
+        if (old->probes[i])
+            probe_free(old->probes[i]);
+    conf_free(old->conf);
+    world_free(old);
+}
+
+static void note_adoption(const struct world *w, bool reload, uint64_t now)
+{
+    char text[128];
+    engine.generation++;
+    engine.stats.last_reload = now;
+    engine.stats.last_reload_ok = true;
+    snprintf(text, sizeof text, "configuration %llu: %u probes, %u groups", (unsigned long long)engine.generation,
+             w->conf->probe_count, w->conf->group_count);
+    if (!reload)
+        return;
+    engine.stats.reloads++;
+    journal_add(JOURNAL_SELF, "vitald", "", "reloaded", "", text);
+    engine_log(LOG_NOTICE, "self", NULL, text);
+}
+
+void core_adopt(struct conf *conf)
+{
+    if (engine.serving) {
+        if (engine.adopt_next)
+            conf_free(engine.adopt_next);
+        engine.adopt_next = conf;
+        return;
+    }
+    CORE_ASSERT(conf->max_in_flight && conf->max_per_address);
+    uint64_t now = clock_now();
+    struct world *old = engine.world, *w = world_new(conf);
+    if (old)
+        settle_time(now);
+    for (uint32_t i = 0; i < conf->probe_count; i++)
+        adopt_probe(w, i, old, now);
+    engine.world = w;
+    if (!engine.startup_latched && !engine.startup_over)
+        timer_set(&engine.expiries, &engine.startup_end, engine.stats.started + conf->startup_timeout);
+    world_begin(w, old, now);
+    if (old)
+        drop_old(old);
+    note_adoption(w, old != NULL, now);
+    arm_wake();
+}
+
+const struct conf *core_conf(void)
+{
+    return engine.world ? engine.world->conf : NULL;
+}
+
+uint64_t core_generation(void)
+{
+    return engine.generation;
+}
+
+void core_reload_failed(void)
+{
+    engine.stats.reload_failures++;
+    engine.stats.last_reload = clock_now();
+    engine.stats.last_reload_ok = false;
+    journal_add(JOURNAL_SELF, "vitald", "", "reload failed", "", "the configuration before goes on; see the log");
+}
+
+/* ---- questions ---- */
+
+void core_verdict(uint32_t group, struct verdict *v)
+{
+    CORE_ASSERT(engine.world && group < engine.world->conf->group_count);
+    settle_time(clock_now());
+    *v = engine.world->groups[group].shown;
+    v->oldest = world_oldest(engine.world, group);
+}
+
+uint32_t core_group_find(const char *name, size_t len)
+{
+    return engine.world ? index_find(&engine.world->group_names, name, len) : UINT32_MAX;
+}
+
+uint32_t core_probe_find(const char *name, size_t len)
+{
+    return engine.world ? index_find(&engine.world->probe_names, name, len) : UINT32_MAX;
+}
+
+static bool is_direct_member(const struct conf_group *g, uint32_t probe)
+{
+    for (uint32_t i = 0; i < g->member_count + g->advisory_count; i++) {
+        const struct conf_member *m = i < g->member_count ? &g->members[i] : &g->advisory[i - g->member_count];
+        if (!m->is_group && m->index == probe)
+            return true;
+    }
+    return false;
+}
+
+bool core_is_member(uint32_t group, uint32_t probe)
+{
+    const uint32_t *below;
+    uint32_t count = world_below(engine.world, group, true, &below);
+    for (uint32_t i = 0; i < count; i++)
+        if (is_direct_member(engine.world->groups[below[i]].conf, probe))
+            return true;
+    return false;
+}
+
+/* A tally from scratch, of votes that are given: what `?exclude=` needs, for it changes nothing that lasts. */
+static void tally_members(struct tally *t, const struct conf_group *g, const struct vote *probes, const struct vote *groups)
+{
+    for (uint32_t i = 0; i < g->member_count + g->advisory_count; i++) {
+        bool advisory = i >= g->member_count;
+        const struct conf_member *m = advisory ? &g->advisory[i - g->member_count] : &g->members[i];
+        tally_add(t, m->is_group ? &groups[m->index] : &probes[m->index], advisory);
+    }
+}
+
+static struct vote *votes_without(const struct world *w, const uint32_t *probes, unsigned count, uint32_t *awaited)
+{
+    struct vote *votes = mem_alloc(w->conf->probe_count * sizeof *votes);
+    for (uint32_t i = 0; i < w->conf->probe_count; i++)
+        votes[i] = w->probes[i]->vote;
+    *awaited = w->awaited;
+    for (unsigned i = 0; i < count; i++) {
+        struct vote *v = &votes[probes[i]];
+        *awaited -= w->awaited_in[probes[i]] && v->awaited;
+        *v = (struct vote){ .left_out = LEFT_PENDING };
+    }
+    return votes;
+}
+
+void core_verdict_without(uint32_t group, const uint32_t *probes, unsigned count, struct verdict *v)
+{
+    struct world *w = engine.world;
+    core_verdict(group, v);
+    uint32_t awaited;
+    struct vote *leaves = votes_without(w, probes, count, &awaited);
+    struct vote *groups = mem_alloc(w->conf->group_count * sizeof *groups);
+    const uint32_t *below;
+    uint32_t below_count = world_below(w, group, true, &below);
+    for (uint32_t i = 0; i < below_count; i++) {
+        struct tally t = { 0 };
+        tally_members(&t, w->groups[below[i]].conf, leaves, groups);
+        tally_vote(&t, w->groups[below[i]].conf, awaited, &groups[below[i]]);
+    }
+    const struct group *g = &w->groups[group];
+    const struct gate gate = world_gate(w, g);
+    const struct answer a = gate_apply(&gate, &groups[group], g->policy);
+    v->level = a.level;
+    v->why = a.why;
+    v->unknown = groups[group].unknown;
+    v->forced = groups[group].forced;
+    v->code = g->conf->codes[a.code];
+    mem_free(leaves);
+    mem_free(groups);
+}
+
+const char *core_beat(const char *name, const char *text, size_t len)
+{
+    uint32_t index = core_probe_find(name, strlen(name));
+    if (index == UINT32_MAX)
+        return "no probe has this name";
+    struct probe *p = engine.world->probes[index];
+    const struct vital_module *m = p->options->module;
+    if (!m || !m->receive)
+        return "this probe is not of a type that is pushed to, such as heartbeat";
+    if (p->quarantined)
+        return "this probe is quarantined, for its module broke its contract";
+    m->receive(&p->handle, text, len);
+    return NULL;
+}
+
+void core_stats(struct core_stats *s)
+{
+    *s = engine.stats;
+    s->in_flight = sched_in_flight();
+    s->queued = sched_queued();
+    s->probes = engine.world ? engine.world->conf->probe_count : 0;
+    s->groups = engine.world ? engine.world->conf->group_count : 0;
+}

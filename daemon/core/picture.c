@@ -1,0 +1,404 @@
+#include "core/picture.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "core/admin.h"
+#include "core/engine.h"
+#include "core/journal.h"
+#include "core/world.h"
+
+/* What a picture is being made of, and where each probe and group of the world is in it. */
+struct painter {
+    struct arena *arena;
+    struct picture *picture;
+    struct picture_probe *probes;
+    struct picture_group *groups;
+    struct world *world;
+    uint32_t *probe_places, *group_places;     /* + 1; 0 = not in the picture */
+    uint64_t to_wall;                          /* wall time minus clock time */
+    uint32_t *seen, mark;                      /* scratch: probes that are causes already have the mark */
+};
+
+/* The picture belongs to its arena; the caller holds the first field only. */
+struct frame { struct picture picture; struct arena *arena; };
+
+static uint64_t wall_of(const struct painter *a, uint64_t when)
+{
+    return when == 0 || when == TIME_NEVER ? 0 : when + a->to_wall;
+}
+
+/* ---- probes ---- */
+
+static void paint_numbers(const struct painter *a, const struct probe *p, struct picture_probe *o)
+{
+    const struct numbers *n = &p->record.numbers;
+    struct picture_number *numbers = arena_alloc(a->arena, n->count * sizeof *numbers);
+    for (unsigned i = 0; i < n->count; i++) {
+        const struct vital_number *row = &p->options->module->numbers[n->items[i].row];
+        numbers[i] = (struct picture_number){
+            .name = row->name,
+            .unit = row->unit,
+            .help = row->help,
+            .label = row->label,
+            .label_value = row->label ? arena_copy(a->arena, n->items[i].label) : NULL,
+            .counter = row->counter,
+            .value = n->items[i].value,
+        };
+    }
+    o->numbers = numbers;
+    o->number_count = n->count;
+}
+
+static void paint_depends(const struct painter *a, const struct probe *p, struct picture_probe *o)
+{
+    const struct conf_probe *c = p->conf;
+    const char **names = arena_alloc(a->arena, c->depends_count * sizeof *names);
+    for (uint32_t i = 0; i < c->depends_count; i++) {
+        const struct probe *parent = a->world->probes[c->depends_on[i]];
+        names[i] = arena_copy(a->arena, parent->conf->name);
+        if (!o->caused_by && probe_settled(parent) == STATE_DOWN)
+            o->caused_by = names[i];
+    }
+    o->depends_on = names;
+    o->depends_count = c->depends_count;
+}
+
+static void paint_history(const struct probe *p, struct picture_probe *o)
+{
+    const struct record *r = &p->record;
+    o->history_count = r->history_count < PICTURE_HISTORY ? (unsigned)r->history_count : PICTURE_HISTORY;
+    for (unsigned i = 0; i < o->history_count; i++) {
+        unsigned from = (unsigned)((r->history_count - o->history_count + i) % PICTURE_HISTORY);
+        o->history[i] = r->history[from];
+        o->durations[i] = r->durations[from];
+    }
+    for (unsigned i = 0; i < VITAL_REASON_COUNT; i++)
+        o->reasons[i] = r->reasons[i];
+    memcpy(o->attempts, r->attempts, sizeof o->attempts);
+}
+
+static void paint_run(const struct probe *p, struct picture_probe *o)
+{
+    static const enum state states[] = { [LEVEL_PASS] = STATE_UP, [LEVEL_WARN] = STATE_DEGRADED, [LEVEL_FAIL] = STATE_DOWN };
+    const struct settle_rule rule = probe_rule(p);
+    struct settle_run run;
+    if (!settle_run(&p->record.settle, &rule, &run))
+        return;
+    o->run_towards = states[run.towards];
+    o->run_have = run.have;
+    o->run_need = run.need;
+}
+
+/* Without a module there will never be an outcome: what the configuration knows of it stands in its place. */
+static void paint_outcome(const struct painter *a, const struct probe *p, struct picture_probe *o)
+{
+    const struct record *r = &p->record;
+    o->had_outcome = r->had_outcome;
+    o->outcome = r->class;
+    o->reason = p->options->module ? r->reason : VITAL_R_NO_MODULE;
+    o->text = arena_copy(a->arena, p->options->module ? r->text : p->conf->missing);
+    if (!o->text)
+        o->text = "";
+    o->at = r->had_outcome ? wall_of(a, r->at) : 0;
+    o->duration = r->duration;
+    o->last_pass = wall_of(a, r->last_pass);
+}
+
+static void paint_probe(const struct painter *a, const struct probe *p, struct picture_probe *o)
+{
+    const struct record *r = &p->record;
+    uint64_t stale_at = r->stale ? r->fresh_from + p->conf->max_age + r->fresh_shift : probe_stale_at(p);
+    o->name = arena_copy(a->arena, p->conf->name);
+    o->type = arena_copy(a->arena, p->conf->type);
+    o->target = arena_copy(a->arena, p->options->target ? p->options->target : "");
+    o->state = probe_state(p);
+    o->settled = probe_settled(p);
+    o->stale = r->stale;
+    o->pending = p->pending;
+    o->quarantined = p->quarantined;
+    o->shared = p->conf->shared;
+    o->in_flight = probe_in_attempt(p);
+    o->mode = p->order.mode;
+    o->forced = p->order.forced;
+    o->mode_until = wall_of(a, p->order.until);
+    o->since = wall_of(a, r->since);
+    o->next_due = probe_is_active(p) && !o->in_flight ? wall_of(a, p->plan.due) : 0;
+    o->stale_at = wall_of(a, stale_at);
+    o->interval = p->conf->interval;
+    o->timeout = p->conf->timeout;
+    o->cancelled = r->cancelled;
+    o->transitions = r->transitions;
+    o->duration_sum = r->duration_sum;
+    paint_outcome(a, p, o);
+    paint_run(p, o);
+    paint_history(p, o);
+    paint_numbers(a, p, o);
+    paint_depends(a, p, o);
+}
+
+/* ---- causes ---- */
+
+struct causes {
+    struct painter *painter;
+    unsigned policy;
+    enum level from;                   /* leaves at least this bad are causes */
+    bool awaiting;                     /* no: those without a first outcome are */
+    struct picture_cause *items;
+    uint32_t count, room;
+};
+
+static void add_cause(struct causes *c, uint32_t probe, bool required)
+{
+    struct painter *a = c->painter;
+    if (a->seen[probe] == a->mark)
+        return;
+    a->seen[probe] = a->mark;
+    if (c->count == c->room) {
+        c->room = c->room ? c->room * 2 : 16;
+        c->items = mem_grow(c->items, c->room * sizeof *c->items);
+    }
+    uint32_t place = a->probe_places[probe] - 1;
+    c->items[c->count++] = (struct picture_cause){
+        .probe = place,
+        .required = required,
+        .caused_by_other = a->probes[place].caused_by != NULL,
+    };
+}
+
+static bool is_cause(const struct causes *c, const struct vote *v, bool is_group, bool advisory)
+{
+    if (v->left_out)
+        return false;
+    if (c->awaiting)
+        return is_group || v->awaited;
+    if (advisory)
+        return !vote_is_clean(v) || v->forced;
+    return v->level[c->policy] >= c->from || (v->forced && c->from == LEVEL_WARN);
+}
+
+/* Marks on the way down which groups to look into: only those that are themselves bad members. Groups come after all
+ * that hold them, for the list is read backwards. */
+static void collect(struct causes *c, const struct group *top)
+{
+    struct world *w = c->painter->world;
+    const uint32_t *below;
+    uint32_t count = world_below(w, top->index, c->from == LEVEL_WARN, &below);
+    uint8_t *open = mem_alloc(w->conf->group_count); /* 1: by required members only, 2: by an advisory one */
+    open[top->index] = 1;
+    for (uint32_t i = count; i-- > 0;) {
+        const struct group *g = &w->groups[below[i]];
+        uint32_t total = g->conf->member_count + (c->from == LEVEL_WARN ? g->conf->advisory_count : 0);
+        for (uint32_t m = 0; open[g->index] && m < total; m++) {
+            bool advisory = m >= g->conf->member_count, required = open[g->index] == 1 && !advisory;
+            const struct conf_member *at = advisory ? &g->conf->advisory[m - g->conf->member_count] : &g->conf->members[m];
+            const struct vote *v = at->is_group ? &w->groups[at->index].vote : &w->probes[at->index]->vote;
+            if (!is_cause(c, v, at->is_group, advisory))
+                continue;
+            if (!at->is_group)
+                add_cause(c, at->index, required);
+            else if (open[at->index] != 1)
+                open[at->index] = required ? 1 : 2;
+        }
+    }
+    mem_free(open);
+}
+
+static void paint_causes(struct painter *a, const struct group *g, struct picture_group *o)
+{
+    struct causes c = { .painter = a, .policy = g->policy, .awaiting = g->conf->kind == GROUP_HAD_OUTCOME };
+    bool fails = g->vote.level[g->policy] == LEVEL_FAIL;
+    a->mark++;
+    c.from = fails ? LEVEL_FAIL : LEVEL_WARN;
+    if (fails || g->vote.level[g->policy] == LEVEL_WARN || g->vote.forced)
+        collect(&c, g);
+    struct picture_cause *items = arena_alloc(a->arena, c.count * sizeof *items);
+    if (c.count)
+        memcpy(items, c.items, c.count * sizeof *items);
+    o->causes = items;
+    o->cause_count = c.count;
+    mem_free(c.items);
+}
+
+/* ---- groups ---- */
+
+static const char *rule_text(const struct painter *a, const struct conf_group *c)
+{
+    static const char *const rules[] = { [GROUP_ALL] = "all", [GROUP_ANY] = "any", [GROUP_HAD_OUTCOME] = "every member had an outcome" };
+    return c->kind == GROUP_AT_LEAST ? arena_printf(a->arena, "at least %u of %u", c->need, c->member_count) : rules[c->kind];
+}
+
+static void paint_members(const struct painter *a, const struct group *g, struct picture_group *o)
+{
+    const struct conf_group *c = g->conf;
+    uint32_t count = c->member_count + c->advisory_count;
+    struct picture_member *members = arena_alloc(a->arena, count * sizeof *members);
+    for (uint32_t i = 0; i < count; i++) {
+        bool advisory = i >= c->member_count;
+        const struct conf_member *m = advisory ? &c->advisory[i - c->member_count] : &c->members[i];
+        const struct vote *v = m->is_group ? &a->world->groups[m->index].vote : &a->world->probes[m->index]->vote;
+        uint32_t place = (m->is_group ? a->group_places : a->probe_places)[m->index] - 1;
+        members[i] = (struct picture_member){
+            .name = m->is_group ? a->groups[place].name : a->probes[place].name,
+            .is_group = m->is_group,
+            .advisory = advisory,
+            .index = place,
+            .level = v->level[g->policy],
+            .unknown = v->unknown,
+            .left_out = v->left_out != LEFT_IN,
+        };
+    }
+    o->members = members;
+    o->member_count = count;
+}
+
+static void paint_dependants(const struct painter *a, const struct group *g, struct picture_group *o)
+{
+    uint32_t count;
+    const struct edge *edges = world_edges_of_group(a->world, g->index, &count);
+    const char **names = arena_alloc(a->arena, count * sizeof *names);
+    for (uint32_t i = 0; i < count; i++)
+        names[i] = arena_copy(a->arena, a->world->groups[edges[i].group].conf->name);
+    o->dependants = names;
+    o->dependant_count = count;
+}
+
+static void paint_group(struct painter *a, struct group *g, struct picture_group *o)
+{
+    o->level = g->shown.level;
+    o->why = g->shown.why;
+    o->code = g->shown.code;
+    o->draining = g->shown.draining;
+    o->unknown = g->shown.unknown;
+    o->forced = g->shown.forced;
+    o->configured = g->conf->configured;
+    o->rule = rule_text(a, g->conf);
+    o->since = wall_of(a, g->shown.since);
+    o->oldest = wall_of(a, world_oldest(a->world, g->index));
+    paint_members(a, g, o);
+    paint_causes(a, g, o);
+    paint_dependants(a, g, o);
+}
+
+/* ---- the whole ---- */
+
+static void open_painter(struct painter *a)
+{
+    CORE_ASSERT(engine.world);
+    uint64_t now = clock_now();
+    engine_catch_up(now);
+    world_update(engine.world, now);
+    const struct conf *c = engine.world->conf;
+    *a = (struct painter){ .arena = arena_new(), .world = engine.world, .to_wall = clock_wall() - now };
+    struct frame *f = arena_alloc(a->arena, sizeof *f);
+    f->arena = a->arena;
+    a->picture = &f->picture;
+    a->probe_places = mem_alloc(c->probe_count * sizeof *a->probe_places);
+    a->group_places = mem_alloc(c->group_count * sizeof *a->group_places);
+    a->seen = mem_alloc(c->probe_count * sizeof *a->seen);
+}
+
+static void take_probe(struct painter *a, uint32_t probe)
+{
+    if (!a->probe_places[probe])
+        a->probe_places[probe] = ++a->picture->probe_count;
+}
+
+static void take_group(struct painter *a, uint32_t group)
+{
+    if (!a->group_places[group])
+        a->group_places[group] = ++a->picture->group_count;
+}
+
+static void paint_self(const struct painter *a)
+{
+    struct picture *o = a->picture;
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    o->wall = clock_wall();
+    o->version = VITALD_VERSION;
+    o->host = arena_copy(a->arena, host);
+    o->source = arena_copy(a->arena, a->world->conf->source);
+    o->started = wall_of(a, engine.stats.started);
+    o->generation = engine.generation;
+    o->last_reload = wall_of(a, engine.stats.last_reload);
+    o->last_reload_ok = engine.stats.last_reload_ok;
+    o->stalled = engine.stalled;
+    o->draining = engine.draining;
+    o->draining_since = wall_of(a, admin_draining_since());
+    o->journal_last = journal_last();
+}
+
+static const struct picture *close_painter(struct painter *a)
+{
+    struct picture *o = a->picture;
+    const struct conf *c = a->world->conf;
+    a->probes = arena_alloc(a->arena, o->probe_count * sizeof *a->probes);
+    a->groups = arena_alloc(a->arena, o->group_count * sizeof *a->groups);
+    o->probes = a->probes;
+    o->groups = a->groups;
+    paint_self(a);
+    for (uint32_t i = 0; i < c->probe_count; i++)
+        if (a->probe_places[i])
+            paint_probe(a, a->world->probes[i], &a->probes[a->probe_places[i] - 1]);
+    for (uint32_t i = 0; i < c->group_count; i++)
+        if (a->group_places[i])
+            a->groups[a->group_places[i] - 1].name = arena_copy(a->arena, c->groups[i].name);
+    for (uint32_t i = 0; i < c->group_count; i++)
+        if (a->group_places[i])
+            paint_group(a, &a->world->groups[i], &a->groups[a->group_places[i] - 1]);
+    mem_free(a->probe_places);
+    mem_free(a->group_places);
+    mem_free(a->seen);
+    return o;
+}
+
+const struct picture *picture_all(void)
+{
+    struct painter a;
+    open_painter(&a);
+    for (uint32_t i = 0; i < a.world->conf->probe_count; i++)
+        take_probe(&a, i);
+    for (uint32_t i = 0; i < a.world->conf->group_count; i++)
+        take_group(&a, i);
+    return close_painter(&a);
+}
+
+const struct picture *picture_group(uint32_t group)
+{
+    struct painter a;
+    const uint32_t *below;
+    open_painter(&a);
+    CORE_ASSERT(group < a.world->conf->group_count);
+    take_group(&a, group);
+    uint32_t count = world_below(a.world, group, true, &below);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct conf_group *c = &a.world->conf->groups[below[i]];
+        take_group(&a, below[i]);
+        for (uint32_t m = 0; m < c->member_count; m++)
+            if (!c->members[m].is_group)
+                take_probe(&a, c->members[m].index);
+        for (uint32_t m = 0; m < c->advisory_count; m++)
+            if (!c->advisory[m].is_group)
+                take_probe(&a, c->advisory[m].index);
+    }
+    return close_painter(&a);
+}
+
+const struct picture *picture_probe(uint32_t probe)
+{
+    struct painter a;
+    open_painter(&a);
+    CORE_ASSERT(probe < a.world->conf->probe_count);
+    take_probe(&a, probe);
+    return close_painter(&a);
+}
+
+void picture_free(const struct picture *picture)
+{
+    if (picture)
+        arena_free(((const struct frame *)(const void *)picture)->arena);
+}

@@ -1,0 +1,99 @@
+/* One probe at run time: its attempt, its record, its mode. Every attempt ends in one function of probe.c, which alone
+ * counts, times and settles; the schedule decides when one begins, the world carries what changed to the groups. */
+#ifndef CORE_PROBE_H
+#define CORE_PROBE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/timer.h"
+#include "core/core.h"
+#include "core/group.h"
+#include "core/picture.h"
+#include "core/sched.h"
+#include "core/settle.h"
+
+enum { PROBE_MAGIC = 0x42525056, PROBE_BUGS_MAX = 3 };
+
+enum attempt { ATTEMPT_NONE, ATTEMPT_REFRESHING, ATTEMPT_RUNNING };
+
+struct number {
+    double value;
+    uint16_t row;
+    char label[OUTCOME_LABEL_MAX];
+};
+struct numbers { struct number *items; uint16_t count, room; };
+
+/* All that is known of the target: what a new object for the same target takes over as a whole. */
+struct record {
+    struct settle settle;
+    bool stale;                      /* found so; until the next outcome that counts */
+    bool sampled;                    /* has had an outcome that counts */
+    uint64_t sample_at;              /* end of that outcome */
+    uint64_t fresh_from;             /* what it is stale by is counted from here: the same, or the end of a pause */
+    uint64_t fresh_shift;            /* a stall's; once per outcome */
+    uint64_t since;                  /* of the settled state */
+    /* the last outcome, internal ones included */
+    bool had_outcome;
+    enum vital_class class;
+    enum vital_reason reason;
+    char *text;
+    size_t text_room;
+    uint64_t at, duration, last_pass;
+    struct numbers numbers;          /* of the last outcome that counts */
+    uint64_t attempts[VITAL_CLASS_COUNT], cancelled, transitions, duration_sum;
+    uint32_t reasons[VITAL_REASON_COUNT];
+    uint8_t history[PICTURE_HISTORY];    /* ring; the newest is at (history_count - 1) % PICTURE_HISTORY */
+    uint32_t durations[PICTURE_HISTORY];
+    uint64_t history_count;
+};
+
+struct order { enum mode mode; enum level forced; uint64_t until; };     /* until 0: for ever */
+
+struct probe {
+    uint32_t magic;
+    uint32_t index;                  /* in the world */
+    struct vital_probe handle;
+    const struct conf_probe *conf;   /* policy; the options may be an older configuration's */
+    struct conf_options *options;
+    unsigned number_rows;
+    void *host_slot;
+    struct plan plan;
+    struct timer expiry;             /* earliest moment at which time alone may change its vote; may lie too early */
+    struct order order;
+    struct record record;
+    bool pending, quarantined;
+    uint64_t pending_until;
+    uint8_t bugs;
+    bool stall_awaited;              /* no outcome yet since our recent stall */
+    /* the attempt */
+    enum attempt attempt;
+    uint64_t started, deadline, allowed;
+    bool shifted;                    /* its deadline was, by a stall */
+    struct numbers reported;
+    struct vote vote;                /* as last cast */
+};
+
+struct probe *probe_check(struct probe *);               /* itself; aborts when it is none */
+struct probe *probe_new(const struct conf_probe *, const struct vital_host *, uint64_t now);
+void probe_free(struct probe *);                         /* a running attempt ends as cancelled */
+void probe_set_policy(struct probe *, const struct conf_probe *, uint64_t now);
+void probe_inherit(struct probe *, struct probe *old);   /* record and mode */
+void probe_set_pending(struct probe *, uint64_t now);
+void probe_set_order(struct probe *, const struct order *, const char *text, uint64_t now);
+
+void probe_begin(struct probe *, uint64_t now);
+void probe_due(struct probe *, uint64_t now);            /* the deadline of the running attempt has come */
+void probe_expire(struct timer *, uint64_t now);
+void probe_arm_expiry(struct probe *);
+
+bool probe_is_active(const struct probe *);              /* attempts are made at all */
+bool probe_is_known(const struct probe *);
+bool probe_is_unsettled(const struct probe *);
+enum state probe_state(const struct probe *);            /* as it counts: stale is unknown */
+enum state probe_settled(const struct probe *);
+uint64_t probe_stale_at(const struct probe *);           /* TIME_NEVER: will not by time */
+struct settle_rule probe_rule(const struct probe *);
+void probe_cast(const struct probe *, struct vote *);
+
+#endif
