@@ -8,6 +8,8 @@
 #include "io/tls.h"
 #include "io/zygote.h"
 
+#define LOG_RETRY (50 * USEC_MS)
+
 static void log_subject(int level, const char *kind, const char *name, const char *text)
 {
     log_about(level, kind, name, "%s", text);
@@ -36,9 +38,18 @@ void turn_open(void)
     core_open(loop_timers(), &core_hooks);
 }
 
+/* When there is something to do again; a log that nobody reads is looked at now and then. */
+static uint64_t next_turn(void)
+{
+    uint64_t next = timer_next(loop_timers()), now = clock_now();
+    if (core_busy())
+        return now;
+    return log_pending() && next > now + LOG_RETRY ? now + LOG_RETRY : next;
+}
+
 void turn(void (*publish)(void))
 {
-    loop_wait(core_busy() || log_pending() ? clock_now() : timer_next(loop_timers()));
+    loop_wait(next_turn());
     timer_run(loop_timers(), clock_now());
     core_publish(clock_now());
     publish();
