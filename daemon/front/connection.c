@@ -1,0 +1,392 @@
+#include "front/connection.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/timer.h"
+#include "front/detail.h"
+#include "front/listen.h"
+#include "front/serve.h"
+#include "front/source.h"
+#include "front/stats.h"
+#include "io/loop.h"
+
+#define HEAD_TIME (5 * USEC_S)         /* from accept, or from a head's first byte, to its last; absolute */
+#define IDLE_TIME (60 * USEC_S)
+#define WRITE_TIME (10 * USEC_S)
+#define STREAM_TIME (30 * USEC_S)      /* a body of many chunks, all of it */
+#define DRAIN_TIME (1 * USEC_S)
+enum { INPUT_MAX = 16 * 1024, DRAIN_MAX = 64 * 1024, OUT_MAX = VIEW_ROOM + 64 * 1024 };
+_Static_assert((int)INPUT_MAX > (int)HTTP1_HEAD_MAX, "a head must fit");
+
+enum phase { READING, WRITING, DRAINING, PHASES };
+
+struct connection {
+    struct loop_fd io;
+    struct timer timer;
+    struct loop_dead dead;
+    struct list waiting, source_waiting;
+    struct listener *listener;
+    struct source *source;
+    uint64_t deadline;           /* the timer may be earlier: moving it for each request would cost more than asking */
+    char *stash;                 /* bytes that no request was made of yet; NULL while there are none */
+    struct buf out;
+    size_t out_at;
+    struct detail *rest;
+    uint32_t stash_len, served, drained;
+    int fd;
+    uint8_t phase;
+    bool watched, pipelined, chunked, close, drain;
+};
+
+static char input[INPUT_MAX];          /* the process's only read buffer */
+static unsigned count;
+
+/* ---- the only two places that touch the peer's bytes ---- */
+
+static ssize_t receive(struct connection *c, char *room, size_t size)
+{
+    return recv(c->fd, room, size, 0);
+}
+
+static ssize_t transmit(struct connection *c, const char *bytes, size_t len)
+{
+    return send(c->fd, bytes, len, MSG_NOSIGNAL);
+}
+
+/* ---- waiting, watching, ending ---- */
+
+static void on_ready(struct loop_fd *, unsigned what);
+
+static void watch(struct connection *c, unsigned what)
+{
+    if (c->watched)
+        loop_change(&c->io, what);
+    else
+        loop_add(&c->io, c->fd, what, on_ready);
+    c->watched = true;
+}
+
+static void set_deadline(struct connection *c, uint64_t at)
+{
+    c->deadline = at;
+    if (!timer_is_set(&c->timer) || c->timer.at > at)
+        timer_set(loop_timers(), &c->timer, at);
+}
+
+static void begin_waiting(struct connection *c)
+{
+    list_remove(&c->waiting);
+    list_append(&c->listener->waiting, &c->waiting);
+    if (!c->source)
+        return;
+    list_remove(&c->source_waiting);
+    list_append(&c->source->waiting, &c->source_waiting);
+}
+
+static void end_waiting(struct connection *c)
+{
+    list_remove(&c->waiting);
+    list_remove(&c->source_waiting);
+}
+
+static void stash(struct connection *c, const char *bytes, size_t len)
+{
+    if (len == 0 && !c->stash)
+        return;
+    char *kept = len ? mem_grow(NULL, len) : NULL;
+    if (len)
+        memcpy(kept, bytes, len);
+    mem_free(c->stash);
+    c->stash = kept;
+    c->stash_len = (uint32_t)len;
+}
+
+static void free_connection(struct loop_dead *dead)
+{
+    struct connection *c = LIST_OWNER(dead, struct connection, dead);
+    mem_free(c->stash);
+    buf_free(&c->out);
+    mem_free(c);
+}
+
+static void close_connection(struct connection *c)
+{
+    if (c->watched)
+        loop_remove(&c->io);
+    timer_clear(loop_timers(), &c->timer);
+    end_waiting(c);
+    close(c->fd);
+    if (c->rest)
+        detail_end(c->rest);
+    source_leave(c->source);
+    c->listener->connections--;
+    listen_release(c->listener);
+    count--;
+    loop_bury(&c->dead, free_connection);
+}
+
+/* Unread bytes in the socket would turn close() into a reset, which may overtake the answer: the peer is told that we
+ * send no more, and what it still sends is read for a moment. */
+static void end_answered(struct connection *c)
+{
+    if (!c->drain) {
+        close_connection(c);
+        return;
+    }
+    shutdown(c->fd, SHUT_WR);
+    c->phase = DRAINING;
+    stash(c, NULL, 0);
+    buf_free(&c->out);
+    end_waiting(c);
+    watch(c, LOOP_READ);
+    set_deadline(c, clock_now() + DRAIN_TIME);
+}
+
+static void answered(struct connection *c)
+{
+    if (c->close) {
+        end_answered(c);
+        return;
+    }
+    uint64_t now = clock_now();
+    c->phase = READING;
+    begin_waiting(c);
+    watch(c, LOOP_READ);
+    set_deadline(c, now + IDLE_TIME);
+    if (!c->stash)
+        return;
+    c->pipelined = true;
+    timer_set(loop_timers(), &c->timer, now);
+}
+
+/* ---- writing ---- */
+
+static void begin_writing(struct connection *c, const char *bytes, size_t len)
+{
+    end_waiting(c);
+    c->phase = WRITING;
+    c->out = BUF(OUT_MAX);
+    c->out_at = 0;
+    buf_add(&c->out, bytes, len);
+    watch(c, LOOP_WRITE);
+    set_deadline(c, clock_now() + (c->rest ? STREAM_TIME : WRITE_TIME));
+}
+
+static void send_reply(struct connection *c, const struct reply *r)
+{
+    c->rest = r->rest;
+    c->chunked = r->chunked;
+    c->close = r->close;
+    ssize_t sent = transmit(c, r->bytes, r->len);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR)
+        close_connection(c);
+    else if (sent == (ssize_t)r->len && !r->rest)
+        answered(c);
+    else
+        begin_writing(c, r->bytes + (sent > 0 ? sent : 0), r->len - (size_t)(sent > 0 ? sent : 0));
+}
+
+static void render_next(struct connection *c)
+{
+    static const char room_for_size[] = "00000000\r\n";
+    char size[sizeof room_for_size];
+    buf_reset(&c->out);
+    c->out_at = 0;
+    if (c->chunked)
+        buf_text(&c->out, room_for_size);
+    size_t start = c->out.len;
+    bool last = detail_next(c->rest, &c->out);
+    if (c->chunked && c->out.len == start) {
+        buf_reset(&c->out);
+    } else if (c->chunked) {
+        snprintf(size, sizeof size, "%08x", (unsigned)(c->out.len - start));
+        memcpy(c->out.data, size, 8);
+        buf_text(&c->out, "\r\n");
+    }
+    if (!last)
+        return;
+    if (c->chunked)
+        buf_text(&c->out, "0\r\n\r\n");
+    detail_end(c->rest);
+    c->rest = NULL;
+}
+
+/* One send a turn: a reader that takes everything at once gets its megabytes without holding the loop. */
+static void write_more(struct connection *c)
+{
+    if (c->out_at == c->out.len && c->rest)
+        render_next(c);
+    ssize_t sent = transmit(c, c->out.data + c->out_at, c->out.len - c->out_at);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+        close_connection(c);
+        return;
+    }
+    c->out_at += sent > 0 ? (size_t)sent : 0;
+    if (c->out_at < c->out.len || c->rest)
+        return;
+    buf_free(&c->out);
+    answered(c);
+}
+
+/* ---- reading ---- */
+
+/* The first `len` bytes of `input` are all that came and was not answered yet. */
+static void take_input(struct connection *c, size_t len)
+{
+    static struct http1_request request;
+    struct reply reply;
+    bool fresh = !c->stash;
+    int head = http1_request(input, len, &request);
+    if (head == 0) {
+        stash(c, input, len);
+        if (fresh && c->served)
+            set_deadline(c, clock_now() + HEAD_TIME);
+        return;
+    }
+    if (head < 0) {
+        c->drain = true;
+        stash(c, NULL, 0);
+        serve_broken((unsigned)-head, &reply);
+    } else {
+        bool worn = ++c->served >= CONNECTION_REQUESTS;
+        front_stats.worn_out += worn;
+        serve_request(&request, c->listener->serve, request.keep_alive && !worn && !c->listener->closed, &reply);
+        stash(c, input + head, len - (size_t)head);
+        c->drain = reply.close && (request.keep_alive || request.has_body || c->stash);
+    }
+    send_reply(c, &reply);
+}
+
+static void read_more(struct connection *c)
+{
+    size_t had = c->stash_len;
+    if (had == INPUT_MAX)
+        return;      /* pipelined requests: what is there is served first */
+    ssize_t got = receive(c, input + had, INPUT_MAX - had);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        close_connection(c);
+        return;
+    }
+    if (had)
+        memcpy(input, c->stash, had);
+    c->pipelined = false;
+    take_input(c, had + (size_t)got);
+}
+
+static void drain_more(struct connection *c)
+{
+    ssize_t got = receive(c, input, sizeof input);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    c->drained += got > 0 ? (uint32_t)got : 0;
+    if (got <= 0 || c->drained > DRAIN_MAX)
+        close_connection(c);
+}
+
+static void on_ready(struct loop_fd *f, unsigned what)
+{
+    static void (*const by_phase[PHASES])(struct connection *) = {
+        [READING] = read_more, [WRITING] = write_more, [DRAINING] = drain_more,
+    };
+    struct connection *c = LIST_OWNER(f, struct connection, io);
+    (void)what;
+    by_phase[c->phase](c);
+}
+
+/* ---- time ---- */
+
+static void expire(struct connection *c)
+{
+    struct reply reply;
+    bool waits_for_head = c->phase == READING && (c->stash || !c->served);
+    if (c->phase == WRITING)
+        front_stats.late_writes++;
+    else if (waits_for_head)
+        front_stats.late_heads++;
+    else if (c->phase == READING)
+        front_stats.idle_ends++;
+    if (!waits_for_head || !c->stash) {
+        close_connection(c);
+        return;
+    }
+    stash(c, NULL, 0);
+    c->drain = true;
+    serve_broken(408, &reply);
+    send_reply(c, &reply);
+}
+
+static void on_timer(struct timer *t, uint64_t now)
+{
+    struct connection *c = TIMER_OWNER(t, struct connection, timer);
+    if (c->pipelined) {
+        c->pipelined = false;
+        memcpy(input, c->stash, c->stash_len);
+        size_t len = c->stash_len;
+        stash(c, NULL, 0);
+        timer_set(loop_timers(), t, c->deadline);
+        take_input(c, len);
+    } else if (now < c->deadline) {
+        timer_set(loop_timers(), t, c->deadline);
+    } else {
+        expire(c);
+    }
+}
+
+/* ---- coming and going ---- */
+
+void connection_open(int fd, struct listener *l, struct source *s)
+{
+    struct connection *c = mem_alloc(sizeof *c);
+    c->fd = fd;
+    c->listener = l;
+    c->source = s;
+    l->refs++;
+    l->connections++;
+    count++;
+    list_init(&c->waiting);
+    list_init(&c->source_waiting);
+    timer_init(&c->timer, on_timer);
+    ssize_t got = receive(c, input, INPUT_MAX);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+        close_connection(c);
+        return;
+    }
+    if (got > 0)
+        take_input(c, (size_t)got);
+    if (c->served || c->phase != READING || (got > 0 && !c->stash))
+        return;
+    begin_waiting(c);
+    watch(c, LOOP_READ);
+    set_deadline(c, clock_now() + HEAD_TIME);
+}
+
+bool connection_evict(struct list *waiting)
+{
+    struct list *first = list_first(waiting);
+    if (first)
+        close_connection(LIST_OWNER(first, struct connection, waiting));
+    return first;
+}
+
+bool connection_evict_source(struct list *waiting)
+{
+    struct list *first = list_first(waiting);
+    if (first)
+        close_connection(LIST_OWNER(first, struct connection, source_waiting));
+    return first;
+}
+
+unsigned connection_count(void)
+{
+    return count;
+}

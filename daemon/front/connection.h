@@ -1,0 +1,24 @@
+/* One HTTP connection: read a head, answer, wait for the next; or answer and close.
+ *
+ * It is read right after accept, and a request that is there is answered in the same callback: a client that comes for
+ * one verdict never reaches epoll. A waiting connection holds no buffer. One request of a connection is served a turn. */
+#ifndef FRONT_CONNECTION_H
+#define FRONT_CONNECTION_H
+
+#include <stdbool.h>
+
+#include "base/list.h"
+
+struct listener;
+struct source;
+
+enum { CONNECTION_REQUESTS = 10000 };      /* the most on one connection */
+
+/* Takes the descriptor over. source: NULL when the listener does not limit them. */
+void connection_open(int fd, struct listener *, struct source *);
+/* Closes the one that waits longest in a listener's or a source's list of waiting ones; false: none waits. */
+bool connection_evict(struct list *waiting_of_listener);
+bool connection_evict_source(struct list *waiting_of_source);
+unsigned connection_count(void);
+
+#endif

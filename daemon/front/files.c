@@ -1,0 +1,229 @@
+#include "front/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "core/core.h"
+#include "front/stats.h"
+#include "io/pool.h"
+
+#define EXIT_PATIENCE_MS 500
+#define RETRY (5 * USEC_S)
+enum { QUEUE = 256 };
+
+enum wanted { WANT_NOTHING, WANT_PASS, WANT_WARN };      /* no file; its content */
+
+struct file {
+    struct list link;
+    char *path;
+    uint32_t group;
+    uint64_t version;           /* of the verdict that `wanted` was made of */
+    enum wanted wanted;
+    bool known;                 /* something was asked of the helper already */
+    uint64_t retry_at;          /* what is there is not what is wanted: try again then; 0 = it is */
+    bool working, failed, gone; /* failed: said so once; gone: left the configuration */
+};
+
+/* A job is a copy: the helper touches nothing of the loop's. */
+struct work {
+    struct pool_job job;
+    struct file *file;
+    char *path;
+    enum wanted wanted;
+    int error;
+};
+
+static struct list files = { &files, &files };
+static struct pool *pool;
+
+/* ---- helper thread ---- */
+
+static int write_file(const char *path, enum wanted wanted)
+{
+    const char *word = level_text(wanted == WANT_WARN ? LEVEL_WARN : LEVEL_PASS);
+    char *temporary = mem_printf("%s.vitald-new", path), line[16];
+    int len = snprintf(line, sizeof line, "%s\n", word), error = 0;
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0 || write(fd, line, (size_t)len) != len)
+        error = errno ? errno : EIO;
+    if (fd >= 0 && close(fd) < 0 && !error)
+        error = errno;
+    if (!error && rename(temporary, path) < 0)
+        error = errno;
+    if (error && fd >= 0)
+        unlink(temporary);
+    mem_free(temporary);
+    return error;
+}
+
+static int apply(const char *path, enum wanted wanted)
+{
+    if (wanted != WANT_NOTHING)
+        return write_file(path, wanted);
+    return unlink(path) < 0 && errno != ENOENT ? errno : 0;
+}
+
+static void run(struct pool_job *job)
+{
+    struct work *w = LIST_OWNER(job, struct work, job);
+    w->error = apply(w->path, w->wanted);
+}
+
+/* ---- loop ---- */
+
+static void file_free(struct file *f)
+{
+    list_remove(&f->link);
+    mem_free(f->path);
+    mem_free(f);
+}
+
+static void report(struct file *f, const struct work *w)
+{
+    if (!w->error) {
+        if (f->failed)
+            log_about(LOG_NOTICE, "file", f->path, "can be %s again", w->wanted ? "written" : "removed");
+        f->failed = false;
+        return;
+    }
+    front_stats.files_failed++;
+    if (!f->failed)
+        log_about(LOG_ERR, "file", f->path, "cannot %s it: %s; its directory must exist and be writable for the user that runs "
+                  "vitald; tried again every few seconds", w->wanted ? "write" : "remove", strerror(w->error));
+    f->failed = true;
+}
+
+static void submit(struct file *);
+
+static void done(struct pool_job *job)
+{
+    struct work *w = LIST_OWNER(job, struct work, job);
+    struct file *f = w->file;
+    f->working = false;
+    f->retry_at = w->error ? clock_now() + RETRY : 0;
+    report(f, w);
+    bool changed = w->wanted != f->wanted;
+    mem_free(w->path);
+    mem_free(w);
+    if (changed)
+        submit(f);
+    else if (f->gone && !f->retry_at)
+        file_free(f);
+}
+
+static void submit(struct file *f)
+{
+    struct work *w = mem_alloc(sizeof *w);
+    *w = (struct work){ .job = { .run = run, .done = done }, .file = f, .path = mem_copy(f->path), .wanted = f->wanted };
+    f->working = pool_submit(pool, &w->job);
+    f->retry_at = f->working ? 0 : clock_now() + RETRY;
+    if (f->working)
+        return;
+    mem_free(w->path);
+    mem_free(w);
+}
+
+static void want(struct file *f, enum wanted wanted)
+{
+    bool retry = f->retry_at && clock_now() >= f->retry_at;
+    if (f->known && f->wanted == wanted && !retry)
+        return;
+    f->known = true;
+    f->wanted = wanted;
+    if (!f->working)
+        submit(f);
+}
+
+static struct file *find(const char *path)
+{
+    LIST_EACH(at, &files) {
+        struct file *f = LIST_OWNER(at, struct file, link);
+        if (!strcmp(f->path, path))
+            return f;
+    }
+    return NULL;
+}
+
+static void adopt_one(const struct conf_file *c)
+{
+    struct file *f = find(c->path);
+    if (!f) {
+        f = mem_alloc(sizeof *f);
+        f->path = mem_copy(c->path);
+        list_append(&files, &f->link);
+    }
+    f->group = c->group;
+    f->gone = false;
+    f->version = 0;
+}
+
+void files_adopt(void)
+{
+    const struct conf *conf = core_conf();
+    LIST_EACH(at, &files)
+        LIST_OWNER(at, struct file, link)->gone = true;
+    for (uint32_t i = 0; i < conf->file_count; i++)
+        adopt_one(&conf->files[i]);
+    if (!pool && conf->file_count)
+        pool = pool_new("files", 1, QUEUE);
+    files_publish();
+}
+
+void files_publish(void)
+{
+    struct verdict v;
+    LIST_EACH(at, &files) {
+        struct file *f = LIST_OWNER(at, struct file, link);
+        if (f->gone) {
+            want(f, WANT_NOTHING);
+            continue;
+        }
+        core_verdict(f->group, &v);
+        if (f->known && f->version == v.version && !f->retry_at)
+            continue;
+        f->version = v.version;
+        want(f, v.level == LEVEL_FAIL ? WANT_NOTHING : v.level == LEVEL_WARN ? WANT_WARN : WANT_PASS);
+    }
+}
+
+/* ---- leaving ---- */
+
+/* Removal at exit, in one thread of its own: a path that hangs must not hold us, and the pool may be stuck on it. */
+struct removal { int done[2]; unsigned count; char **paths; };
+
+static void *remove_all(void *arg)
+{
+    struct removal *r = arg;
+    for (unsigned i = 0; i < r->count; i++)
+        apply(r->paths[i], WANT_NOTHING);
+    ssize_t told = write(r->done[1], "", 1);
+    (void)told;
+    return NULL;
+}
+
+void files_close(void)
+{
+    struct removal *r = mem_alloc(sizeof *r);      /* stays: the thread may outlive this call */
+    pthread_t thread;
+    LIST_EACH(at, &files)
+        r->count++;
+    r->paths = mem_alloc((r->count + 1) * sizeof *r->paths);
+    r->count = 0;
+    LIST_EACH(at, &files)
+        r->paths[r->count++] = mem_copy(LIST_OWNER(at, struct file, link)->path);
+    if (r->count == 0 || pipe2(r->done, O_CLOEXEC) < 0 || pthread_create(&thread, NULL, remove_all, r) != 0)
+        return;
+    pthread_detach(thread);
+    struct pollfd waited = { .fd = r->done[0], .events = POLLIN };
+    if (poll(&waited, 1, EXIT_PATIENCE_MS) != 1)
+        log_line(LOG_WARNING, "not all files of the files: front could be removed: a path hangs");
+}

@@ -1,0 +1,179 @@
+#include "front/self.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "core/core.h"
+#include "front/detail.h"
+#include "front/listen.h"
+#include "front/server.h"
+#include "front/stats.h"
+#include "io/loop.h"
+#include "io/pool.h"
+#include "io/resolve.h"
+#include "io/stream.h"
+#include "io/zygote.h"
+
+enum { FACTS_MAX = 512 };
+
+struct facts {
+    struct arena *arena;
+    struct view_fact *items;
+    unsigned count;
+};
+
+static void add(struct facts *f, bool counter, const char *name, const char *help, double value)
+{
+    if (f->count < FACTS_MAX)
+        f->items[f->count++] = (struct view_fact){ name, help, NULL, NULL, counter, value };
+}
+
+static void add_labelled(struct facts *f, bool counter, const char *name, const char *help, const char *label, const char *value_of,
+                         double value)
+{
+    if (f->count < FACTS_MAX)
+        f->items[f->count++] = (struct view_fact){ name, help, label, arena_copy(f->arena, value_of), counter, value };
+}
+
+#define COUNTER(name, help, value) add(f, true, name, help, (double)(value))
+#define GAUGE(name, help, value) add(f, false, name, help, (double)(value))
+#define COUNTER_OF(name, help, label, word, value) add_labelled(f, true, name, help, label, word, (double)(value))
+#define GAUGE_OF(name, help, label, word, value) add_labelled(f, false, name, help, label, word, (double)(value))
+
+static void add_engine(struct facts *f)
+{
+    struct core_stats s;
+    core_stats(&s);
+    for (unsigned i = 0; i < VITAL_CLASS_COUNT; i++)
+        COUNTER_OF("attempts", "Attempts that ended, of all probes", "outcome", vital_class_text(i), s.attempts[i]);
+    COUNTER_OF("attempts", "Attempts that ended, of all probes", "outcome", "cancelled", s.cancelled);
+    GAUGE("attempts_in_flight", "Attempts that run now", s.in_flight);
+    GAUGE("attempts_queued", "Attempts that wait for a place under the caps", s.queued);
+    COUNTER("nudges", "Attempts that an edge brought forward", s.nudges);
+    COUNTER("starts_delayed", "Attempts that started late because a cap was reached", s.starts_delayed);
+    COUNTER("deadlines_deferred", "Deadlines that were shifted because our own loop stood still", s.deferred_deadlines);
+    COUNTER("module_bugs", "Attempts ended because a module broke its contract", s.module_bugs);
+    COUNTER("stalls", "Times that our own loop stood still for more than a second", s.stalls);
+    GAUGE("probes", "Configured probes", s.probes);
+    GAUGE("groups", "Groups, the four that always exist included", s.groups);
+    GAUGE("probes_quarantined", "Probes whose module broke its contract too often", s.quarantined);
+    COUNTER("reloads", "Configurations adopted after the first", s.reloads);
+    COUNTER("reload_failures", "Configurations refused", s.reload_failures);
+    GAUGE("last_reload_success", "1 when the last reload was adopted", s.last_reload_ok);
+}
+
+static void add_http(struct facts *f)
+{
+    static const char requests[] = "Requests answered, by kind", ended[] = "Connections closed because a bound was hit";
+    const struct front_stats *s = &front_stats;
+    COUNTER("http_connections_accepted", "Connections accepted", s->accepted);
+    GAUGE("http_connections", "Connections open now", server_connections());
+    GAUGE("http_connections_limit", "The most connections that the descriptor limit allows", server_connections_max());
+    COUNTER_OF("http_requests", requests, "kind", "verdict", s->verdicts);
+    COUNTER_OF("http_requests", requests, "kind", "detail", s->details);
+    COUNTER_OF("http_requests", requests, "kind", "metrics", s->metrics);
+    COUNTER_OF("http_requests", requests, "kind", "error", s->errors);
+    COUNTER_OF("http_connections_limited", ended, "bound", "full", s->refused_full);
+    COUNTER_OF("http_connections_limited", ended, "bound", "source", s->refused_source);
+    COUNTER_OF("http_connections_limited", ended, "bound", "evicted", s->evicted);
+    COUNTER_OF("http_connections_limited", ended, "bound", "head_deadline", s->late_heads);
+    COUNTER_OF("http_connections_limited", ended, "bound", "write_deadline", s->late_writes);
+    COUNTER_OF("http_connections_limited", ended, "bound", "idle", s->idle_ends);
+    COUNTER_OF("http_connections_limited", ended, "bound", "requests", s->worn_out);
+    COUNTER("http_accept_pauses", "Times that no descriptor was left to accept with", s->out_of_fds);
+    COUNTER("http_streams_refused", "Large bodies refused because too many were under way", s->streams_refused);
+    COUNTER("files_failed", "Writes and removals of the files: front that failed", s->files_failed);
+    LIST_EACH(at, listen_all()) {
+        const struct listener *l = LIST_OWNER(at, struct listener, link);
+        GAUGE_OF("listener_connections", "Connections open now, by listener", "listener", l->name, l->connections);
+    }
+}
+
+static void add_pool_threads(const char *name, const struct pool_stats *s, void *arg)
+{
+    struct facts *f = arg;
+    GAUGE_OF("pool_threads", "Helper threads, by pool", "pool", name, s->threads);
+}
+static void add_pool_busy(const char *name, const struct pool_stats *s, void *arg)
+{
+    struct facts *f = arg;
+    GAUGE_OF("pool_busy", "Helper threads with a job, by pool", "pool", name, s->busy);
+}
+static void add_pool_stuck(const char *name, const struct pool_stats *s, void *arg)
+{
+    struct facts *f = arg;
+    GAUGE_OF("pool_stuck", "Helper threads stuck in a job, by pool", "pool", name, s->stuck);
+}
+static void add_pool_queued(const char *name, const struct pool_stats *s, void *arg)
+{
+    struct facts *f = arg;
+    GAUGE_OF("pool_queued", "Jobs that wait, by pool", "pool", name, s->queued);
+}
+static void add_pool_refused(const char *name, const struct pool_stats *s, void *arg)
+{
+    struct facts *f = arg;
+    COUNTER_OF("pool_refused", "Jobs refused because the queue was full, by pool", "pool", name, s->refused);
+}
+
+static void add_io(struct facts *f)
+{
+    struct zygote_stats z;
+    struct resolve_stats r;
+    zygote_stats(&z);
+    resolve_stats(&r);
+    GAUGE("loop_lag_seconds", "How late the loop's last turn was", (double)loop_lag() / 1e6);
+    GAUGE("loop_lag_max_seconds", "The worst lateness of the last minute", (double)loop_lag_max() / 1e6);
+    COUNTER("loop_turns", "Turns of the loop", loop_turns());
+    GAUGE("streams", "Connections of probes open now", stream_count());
+    pool_each(add_pool_threads, f);
+    pool_each(add_pool_busy, f);
+    pool_each(add_pool_stuck, f);
+    pool_each(add_pool_queued, f);
+    pool_each(add_pool_refused, f);
+    GAUGE("helpers", "Helper processes", z.helpers);
+    GAUGE("helpers_busy", "Helper processes with a call", z.busy);
+    GAUGE("helpers_parked", "Helper processes stuck in the kernel", z.parked);
+    GAUGE("children", "Programs that run for probes now", z.children);
+    COUNTER("helper_calls", "Calls to helper processes", z.calls);
+    COUNTER("helper_refused", "Calls refused because no helper was left", z.refused);
+    COUNTER("helper_hung", "Calls refused because their mount hangs", z.hung);
+    COUNTER("resolve_hits", "Names answered from the cache", r.hits);
+    COUNTER("resolve_misses", "Names that had to be looked up", r.misses);
+    COUNTER("resolve_failures", "Look-ups that failed", r.failures);
+    COUNTER("resolve_stale", "Names answered from an old cache entry because the resolver is down", r.stale);
+    COUNTER("resolve_refused", "Look-ups refused because the queue was full", r.refused);
+    COUNTER("log_dropped", "Log lines dropped because stderr did not take them", log_dropped());
+}
+
+static void add_process(struct facts *f)
+{
+    struct rusage used;
+    struct rlimit files = { 0 };
+    long pages = 0, size = 0;
+    FILE *statm = fopen("/proc/self/statm", "re");
+    if (statm && fscanf(statm, "%ld %ld", &size, &pages) == 2)
+        GAUGE("resident_memory_bytes", "Resident memory of the daemon", (double)pages * (double)sysconf(_SC_PAGESIZE));
+    if (statm)
+        fclose(statm);
+    getrusage(RUSAGE_SELF, &used);
+    getrlimit(RLIMIT_NOFILE, &files);
+    COUNTER("cpu_seconds", "CPU time of the daemon", (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+            (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6);
+    GAUGE("descriptors_limit", "The most file descriptors", files.rlim_cur);
+}
+
+const struct view_fact *self_facts(struct arena *arena, unsigned *count)
+{
+    struct facts f = { .arena = arena, .items = arena_alloc(arena, FACTS_MAX * sizeof *f.items) };
+    add_engine(&f);
+    add_http(&f);
+    add_io(&f);
+    add_process(&f);
+    *count = f.count;
+    return f.items;
+}

@@ -1,0 +1,276 @@
+#include "front/serve.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "config/conf.h"
+#include "core/core.h"
+#include "front/answer.h"
+#include "front/detail.h"
+#include "front/query.h"
+#include "front/route.h"
+#include "front/stats.h"
+#include "view/explain.h"
+#include "view/healthjson.h"
+#include "view/json.h"
+#include "view/prometheus.h"
+#include "view/text.h"
+
+/* One request while it is served. */
+struct asking {
+    const struct http1_request *request;
+    struct route route;
+    unsigned serve;
+    enum answer_end end;
+    const struct query *query;
+    struct reply *reply;
+};
+
+static struct buf bytes = { .max = VIEW_ROOM + 16 * 1024 };     /* head and first chunk of a detailed body */
+
+static const char help[] =
+    "not found. What there is here:\n"
+    "  /livez /readyz /startupz /healthz /healthz/<group>    verdicts; ?verbose ?exclude=<probe> ?format=text|json|health\n"
+    "  /healthz/<group>/<probe> /readyz/<probe>              one probe\n"
+    "  /status /status/<probe>                               everything; JSON, ?format=text\n"
+    "  /explain/<group>                                      why, and what would turn it green\n"
+    "  /metrics                                              Prometheus\n";
+
+static void give(const struct asking *k, const struct answer *a)
+{
+    bool bodyless = k->request->method == HTTP1_HEAD;
+    k->reply->bytes = a->bytes;
+    k->reply->len = bodyless ? a->head : a->len;
+}
+
+static void give_error(const struct asking *k, unsigned status, const char *extra, const char *text)
+{
+    struct answer a;
+    front_stats.errors++;
+    answer_text(status, k->end, extra, text, &a);
+    give(k, &a);
+}
+
+/* ---- detailed bodies ---- */
+
+/* The head needs the body's length, so the body is rendered first. */
+static void give_detail(struct asking *k, struct shot *shot, view_fn *view, const struct view_input *extra, unsigned status,
+                        const char *media, const char *header, uint64_t oldest)
+{
+    static struct buf body = { .max = VIEW_ROOM };
+    struct reply *r = k->reply;
+    buf_reset(&body);
+    if (!detail_start(shot, view, extra, &body, &r->rest)) {
+        detail_release(shot);
+        give_error(k, 503, "Retry-After: 1\r\n", "too many large answers are under way, try again\n");
+        return;
+    }
+    detail_release(shot);
+    *(k->route.kind == ROUTE_METRICS ? &front_stats.metrics : &front_stats.details) += 1;
+    r->chunked = r->rest && k->request->minor > 0;
+    if (r->rest && !r->chunked)
+        k->end = END_CLOSE;
+    r->close = k->end == END_CLOSE;
+    buf_reset(&bytes);
+    answer_head(&bytes, status, media, k->end, header, oldest,
+                !r->rest ? (long long)body.len : r->chunked ? ANSWER_CHUNKED : ANSWER_UNTIL_CLOSE);
+    if (k->request->method == HTTP1_HEAD) {
+        if (r->rest)
+            detail_end(r->rest);
+        r->rest = NULL;
+    } else {
+        if (r->chunked)
+            buf_printf(&bytes, "%zx\r\n", body.len);
+        buf_add(&bytes, body.data, body.len);
+        if (r->chunked)
+            buf_text(&bytes, "\r\n");
+    }
+    r->bytes = bytes.data;
+    r->len = bytes.len;
+}
+
+/* Names of `?exclude=`: members of the group on one side, strangers on the other. */
+struct excluded {
+    const char *names[QUERY_EXCLUDES], *strangers[QUERY_EXCLUDES];
+    uint32_t probes[QUERY_EXCLUDES];
+    unsigned count, stranger_count;
+};
+
+static void sort_excluded(const struct asking *k, struct excluded *e)
+{
+    e->count = e->stranger_count = 0;
+    for (unsigned i = 0; i < k->query->exclude_count; i++) {
+        const char *name = k->query->excludes[i];
+        uint32_t probe = core_probe_find(name, strlen(name));
+        if (probe == UINT32_MAX || !core_is_member(k->route.group, probe)) {
+            e->strangers[e->stranger_count++] = name;
+            continue;
+        }
+        e->names[e->count] = name;
+        e->probes[e->count++] = probe;
+    }
+}
+
+static view_fn *group_view(enum answer_format format)
+{
+    static view_fn *const views[ANSWER_FORMATS] = {
+        [ANSWER_TEXT] = text_verbose, [ANSWER_JSON] = json_group, [ANSWER_HEALTH] = healthjson_group,
+    };
+    return views[format];
+}
+
+static void serve_group_detail(struct asking *k)
+{
+    struct excluded e;
+    struct verdict v;
+    struct view_input extra;
+    struct shot *shot = detail_shot(DETAIL_GROUP, k->route.group);
+    const struct picture_group *g = &detail_picture(shot)->groups[0];
+    unsigned code = g->code;
+    if (k->query->exclude_count) {
+        sort_excluded(k, &e);
+        core_verdict_without(k->route.group, e.probes, e.count, &v);
+        extra = (struct view_input){ .excluded = e.names, .excluded_count = e.count, .strangers = e.strangers,
+                                     .stranger_count = e.stranger_count, .has_level = true, .level = v.level };
+        code = v.code;
+    }
+    give_detail(k, shot, group_view(k->query->format), k->query->exclude_count ? &extra : NULL, code,
+                answer_media(k->query->format), NULL, g->oldest);
+}
+
+/* ---- by kind of route ---- */
+
+static void serve_verdict(struct asking *k)
+{
+    struct answer a;
+    bool detailed = k->query->verbose || k->query->exclude_count;
+    enum answer_format format = k->request->method == HTTP1_OPTIONS ? ANSWER_NOTHING : k->query->format;
+    if (k->query->exclude_count && !(k->serve & SERVE_STATUS)) {
+        give_error(k, 403, NULL, "exclude is not served here\n");
+        return;
+    }
+    if (detailed && (k->serve & SERVE_STATUS) && format != ANSWER_NOTHING) {
+        serve_group_detail(k);
+        return;
+    }
+    front_stats.verdicts++;
+    answer_verdict(k->route.group, format, k->end, &a);
+    give(k, &a);
+}
+
+static unsigned probe_code(const struct picture_probe *p)
+{
+    return p->state == STATE_UP || p->state == STATE_DEGRADED ? 200 : 503;
+}
+
+static void serve_probe(struct asking *k)
+{
+    bool as_text = k->query->format == ANSWER_TEXT && (k->query->has_format || k->route.kind == ROUTE_MEMBER);
+    struct shot *shot = detail_shot(DETAIL_PROBE, k->route.probe);
+    const struct picture_probe *p = &detail_picture(shot)->probes[0];
+    unsigned code = k->route.kind == ROUTE_MEMBER ? probe_code(p) : 200;
+    give_detail(k, shot, as_text ? text_probe : json_probe, NULL, code, answer_media(as_text ? ANSWER_TEXT : ANSWER_JSON), NULL,
+                p->at);
+}
+
+static bool matches(struct span field, const char *tag)
+{
+    return field.at && (span_is(field, "*") || memmem(field.at, field.len, tag, strlen(tag)));
+}
+
+static void serve_status(struct asking *k)
+{
+    char tag[32], header[64];
+    struct shot *shot = detail_shot(DETAIL_ALL, 0);
+    if (k->query->has_format && k->query->format == ANSWER_TEXT) {
+        give_detail(k, shot, text_table, NULL, 200, answer_media(ANSWER_TEXT), NULL, 0);
+        return;
+    }
+    snprintf(tag, sizeof tag, "\"%016llx\"", (unsigned long long)json_status_tag(detail_picture(shot)));
+    snprintf(header, sizeof header, "ETag: W/%s\r\n", tag);
+    if (matches(http1_field(k->request->fields, k->request->count, "if-none-match"), tag)) {
+        detail_release(shot);
+        front_stats.details++;
+        buf_reset(&bytes);
+        answer_head(&bytes, 304, NULL, k->end, header, 0, ANSWER_UNTIL_CLOSE);
+        k->reply->bytes = bytes.data;
+        k->reply->len = bytes.len;
+        return;
+    }
+    give_detail(k, shot, json_status, NULL, 200, answer_media(ANSWER_JSON), header, 0);
+}
+
+static void serve_explain(struct asking *k)
+{
+    struct shot *shot = detail_shot(DETAIL_GROUP, k->route.group);
+    bool as_json = k->query->format != ANSWER_TEXT;
+    give_detail(k, shot, as_json ? explain_json : explain_text, NULL, 200, answer_media(as_json ? ANSWER_JSON : ANSWER_TEXT), NULL,
+                detail_picture(shot)->groups[0].oldest);
+}
+
+static void serve_metrics(struct asking *k)
+{
+    give_detail(k, detail_shot(DETAIL_ALL, 0), prometheus_metrics, NULL, 200, "text/plain; version=0.0.4; charset=utf-8", NULL, 0);
+}
+
+static void serve_nothing(struct asking *k)
+{
+    give_error(k, 404, NULL, k->serve & SERVE_STATUS ? help : "not found\n");
+}
+
+static void (*const servers[ROUTE_KIND_COUNT])(struct asking *) = {
+    [ROUTE_NONE] = serve_nothing, [ROUTE_VERDICT] = serve_verdict, [ROUTE_MEMBER] = serve_probe, [ROUTE_STATUS] = serve_status,
+    [ROUTE_PROBE] = serve_probe,  [ROUTE_EXPLAIN] = serve_explain, [ROUTE_METRICS] = serve_metrics,
+};
+
+static bool is_method_served(const struct asking *k)
+{
+    enum http1_method m = k->request->method;
+    return m == HTTP1_GET || m == HTTP1_HEAD || (m == HTTP1_OPTIONS && k->route.kind == ROUTE_VERDICT);
+}
+
+void serve_request(const struct http1_request *r, unsigned serve, bool keep, struct reply *reply)
+{
+    static struct query query;      /* 2 KiB that would be cleared for each request */
+    keep = keep && !r->has_body;
+    struct asking k = { .request = r, .serve = serve, .query = &query, .reply = reply };
+    k.end = !keep ? END_CLOSE : r->minor > 0 ? END_KEEP : END_KEEP_OLD;
+    *reply = (struct reply){ .close = !keep };
+    k.route = route_find(r->path);
+    if (!(route_class(k.route.kind) & serve))
+        k.route.kind = ROUTE_NONE;
+    if (r->has_body) {
+        give_error(&k, 413, NULL, "a request here has no body\n");
+        return;
+    }
+    if (k.route.kind != ROUTE_NONE && !is_method_served(&k)) {
+        give_error(&k, 405, k.route.kind == ROUTE_VERDICT ? "Allow: GET, HEAD, OPTIONS\r\n" : "Allow: GET, HEAD\r\n",
+                   "only read here\n");
+        return;
+    }
+    query_parse(r, &query);
+    if (query.bad) {
+        give_error(&k, 400, NULL, "format is text, json or health; exclude names at most 16 probes\n");
+        return;
+    }
+    servers[k.route.kind](&k);
+}
+
+void serve_broken(unsigned status, struct reply *reply)
+{
+    static const struct { unsigned status; const char *text; } texts[] = {
+        { 400, "this is not a well-formed HTTP/1 request\n" }, { 408, "the request came too slowly\n" },
+        { 414, "the request line is too long\n" },             { 431, "the request head is too large\n" },
+        { 501, "transfer encodings are not served here\n" },    { 505, "HTTP/1.0 and HTTP/1.1 are served here\n" },
+    };
+    const char *text = "bad request\n";
+    struct answer a;
+    for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i].status == status)
+            text = texts[i].text;
+    front_stats.errors++;
+    answer_text(status, END_CLOSE, NULL, text, &a);
+    *reply = (struct reply){ .bytes = a.bytes, .len = a.len, .close = true };
+}

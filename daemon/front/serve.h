@@ -1,0 +1,26 @@
+/* One request to one reply: method, path, class, format, and what is rendered. Knows nothing of sockets. */
+#ifndef FRONT_SERVE_H
+#define FRONT_SERVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/http1.h"
+
+struct detail;
+
+/* bytes: head and body, or its first chunk; valid until the next request is served. */
+struct reply {
+    const char *bytes;
+    size_t len;
+    struct detail *rest;     /* the body goes on; whoever sends it ends it */
+    bool chunked;            /* the rest needs chunk frames; else it ends with the connection */
+    bool close;
+};
+
+/* serve: SERVE_ bits of the listener; keep: the connection may stay open. */
+void serve_request(const struct http1_request *, unsigned serve, bool keep, struct reply *);
+/* What never became a request: answered and closed. status by http1_request(), or 408. */
+void serve_broken(unsigned status, struct reply *);
+
+#endif
