@@ -139,14 +139,12 @@ static struct conf *load(const struct args *a)
 static void open_front(struct conf *conf)
 {
     struct diag d = { 0 };
-    listen_inherit();
-    struct listen_set *listeners = listen_prepare(conf, &d);
-    if (!listeners) {
+    if (!listen_prepare(conf, &d)) {
         reload_log_findings(&d);
         log_drain(USEC_S);
         exit(EXIT_CONFIG);
     }
-    listen_commit(listeners);
+    listen_commit();
     diag_free(&d);
     core_adopt(conf);
     server_adopt();

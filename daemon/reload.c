@@ -62,9 +62,8 @@ void reload_log_findings(const struct diag *d)
 /* All or nothing: the old world goes on untouched unless everything of the new one is there. */
 static bool take_over(void)
 {
-    struct listen_set *listeners = work.conf ? listen_prepare(work.conf, &work.diag) : NULL;
-    if (listeners) {
-        listen_commit(listeners);
+    if (work.conf && listen_prepare(work.conf, &work.diag)) {
+        listen_commit();
         core_adopt(work.conf);
         server_adopt();
         files_adopt();
