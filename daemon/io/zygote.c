@@ -1,0 +1,281 @@
+#include "io/zygote.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "io/loop.h"
+#include "io/zygote_call.h"
+
+enum { IDLE_MAX = 4 };
+
+struct helper {
+    struct list link;
+    struct loop_fd io;
+    struct zygote_call *call;      /* NULL = idle */
+    bool alive;                    /* it has answered once: before that, its end means that it could not be forked */
+};
+
+struct zygote_stats zygote_counts;
+
+static int zygote_fd = -1;
+static pid_t zygote_pid;
+static struct loop_fd zygote_io;
+static struct list idle = { &idle, &idle }, working = { &working, &working };
+static unsigned idle_count;
+static struct list laters = { &laters, &laters };
+static struct timer later_timer;
+
+/* ---- the zygote ---- */
+
+static _Noreturn void start_failed(const char *what)
+{
+    log_line(LOG_CRIT, "cannot start the process that makes helpers: %s: %s; check the limit on processes", what, strerror(errno));
+    exit(71); /* EX_OSERR */
+}
+
+static void not_blocking(int fd)
+{
+    fcntl(fd, F_SETFL, O_NONBLOCK); /* our end only: helpers wait for requests */
+}
+
+void zygote_start(void)
+{
+    int pair[2], me = (int)getpid();
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        start_failed("socketpair");
+    zygote_pid = fork();
+    if (zygote_pid < 0)
+        start_failed("fork");
+    if (zygote_pid == 0)
+        helper_zygote(pair[1], me);
+    close(pair[1]);
+    zygote_fd = pair[0];
+    not_blocking(zygote_fd);
+}
+
+static void zygote_gone(struct loop_fd *f, unsigned what)
+{
+    char byte;
+    (void)what;
+    if (recv(zygote_fd, &byte, sizeof byte, 0) != 0)
+        return;
+    log_line(LOG_ERR, "the process that makes helpers (pid %d) has died; file and program probes cannot run until vitald is restarted", (int)zygote_pid);
+    loop_remove(f);
+    close(zygote_fd);
+    zygote_fd = -1;
+    waitpid(zygote_pid, NULL, WNOHANG);
+}
+
+static void run_laters(struct timer *t, uint64_t now)
+{
+    (void)t, (void)now;
+    struct list batch;
+    list_init(&batch);
+    while (!list_empty(&laters)) {
+        struct list *l = list_first(&laters);
+        list_remove(l);
+        list_append(&batch, l);
+    }
+    for (struct list *l; (l = list_first(&batch));) { /* one may take another off the batch */
+        list_remove(l);
+        struct zygote_call *call = LIST_OWNER(l, struct zygote_call, link);
+        call->later(call);
+    }
+}
+
+void zygote_attach(void)
+{
+    timer_init(&later_timer, run_laters);
+    if (zygote_fd >= 0)
+        loop_add(&zygote_io, zygote_fd, LOOP_READ, zygote_gone);
+}
+
+/* ---- helpers ---- */
+
+static void helper_dismiss(struct helper *h)
+{
+    loop_remove(&h->io);
+    close(h->io.fd); /* it ends by that */
+    list_remove(&h->link);
+    zygote_counts.helpers--;
+    mem_free(h);
+}
+
+static void helper_rest(struct helper *h)
+{
+    h->call = NULL;
+    list_remove(&h->link);
+    list_append(&idle, &h->link);
+    if (++idle_count > IDLE_MAX) {
+        idle_count--;
+        helper_dismiss(LIST_OWNER(list_first(&idle), struct helper, link));
+    }
+}
+
+static void helper_lost(struct helper *h)
+{
+    struct zygote_call *call = h->call;
+    bool was_alive = h->alive;
+    if (!call)
+        idle_count--;
+    helper_dismiss(h);
+    if (!call)
+        return;
+    call->helper = NULL;
+    call->kind->lost(call, was_alive ? EIO : EAGAIN);
+}
+
+static void on_helper(struct loop_fd *f, unsigned what)
+{
+    static union { struct helper_reply reply; char bytes[sizeof(struct helper_reply) + HELPER_FILE_MAX + 1]; } message;
+    struct helper *h = LIST_OWNER(f, struct helper, io);
+    (void)what;
+    ssize_t n = recv(f->fd, &message, sizeof message - 1, 0);
+    if (n < 0 && errno == EAGAIN)
+        return;
+    struct zygote_call *call = h->call;
+    if (n < (ssize_t)sizeof message.reply || !call) {
+        helper_lost(h);
+        return;
+    }
+    message.bytes[n] = '\0';
+    h->alive = true;
+    call->helper = NULL;
+    helper_rest(h);
+    call->kind->reply(call, &message.reply, message.bytes + sizeof message.reply, (size_t)n - sizeof message.reply);
+}
+
+static int send_with(int sock, const struct iovec *parts, size_t count, const int *fds, unsigned fd_count)
+{
+    union { struct cmsghdr align; char bytes[CMSG_SPACE(2 * sizeof(int))]; } control = { 0 };
+    struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = count };
+    if (fd_count) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = CMSG_SPACE(fd_count * sizeof *fds);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(fd_count * sizeof *fds);
+        memcpy(CMSG_DATA(c), fds, fd_count * sizeof *fds);
+    }
+    return sendmsg(sock, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? errno : 0;
+}
+
+static struct helper *helper_new(int *error)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+        *error = errno;
+        return NULL;
+    }
+    not_blocking(pair[0]);
+    char order = 'f';
+    *error = send_with(zygote_fd, &(struct iovec){ .iov_base = &order, .iov_len = 1 }, 1, &pair[1], 1);
+    close(pair[1]);
+    if (*error) {
+        close(pair[0]);
+        return NULL;
+    }
+    struct helper *h = mem_alloc(sizeof *h);
+    list_append(&working, &h->link);
+    loop_add(&h->io, pair[0], LOOP_READ, on_helper);
+    zygote_counts.helpers++;
+    return h;
+}
+
+static struct helper *helper_take(unsigned helpers_max, int *error)
+{
+    *error = zygote_fd < 0 ? ENXIO : EAGAIN;
+    if (!list_empty(&idle)) {
+        struct helper *h = LIST_OWNER(idle.prev, struct helper, link); /* the last to rest: the others may go */
+        list_remove(&h->link);
+        list_append(&working, &h->link);
+        idle_count--;
+        return h;
+    }
+    if (zygote_fd < 0 || zygote_counts.helpers >= helpers_max)
+        return NULL;
+    return helper_new(error);
+}
+
+/* ---- calls ---- */
+
+int call_send(struct zygote_call *call, const struct helper_request *request, const void *bytes, size_t len, const int *fds, unsigned fd_count, unsigned helpers_max)
+{
+    int error;
+    struct helper *h = helper_take(helpers_max, &error);
+    if (!h) {
+        zygote_counts.refused++;
+        return error;
+    }
+    struct iovec parts[2] = {
+        { .iov_base = (void *)(uintptr_t)request, .iov_len = sizeof *request },
+        { .iov_base = (void *)(uintptr_t)bytes, .iov_len = len },
+    };
+    error = send_with(h->io.fd, parts, 2, fds, fd_count);
+    if (error) { /* it has just died, or the kernel lacks memory */
+        helper_dismiss(h);
+        zygote_counts.refused++;
+        return EAGAIN;
+    }
+    h->call = call;
+    call->helper = h;
+    call->since = clock_now();
+    zygote_counts.calls++;
+    return 0;
+}
+
+void call_order(struct zygote_call *call, const struct helper_request *request)
+{
+    send_with(call->helper->io.fd, &(struct iovec){ .iov_base = (void *)(uintptr_t)request, .iov_len = sizeof *request }, 1, NULL, 0);
+}
+
+void call_later(struct zygote_call *call, void (*fn)(struct zygote_call *))
+{
+    call->later = fn;
+    list_append(&laters, &call->link);
+    timer_set(loop_timers(), &later_timer, clock_now());
+}
+
+void call_free(struct zygote_call *call)
+{
+    list_remove(&call->link);
+    mem_free(call);
+}
+
+enum vital_reason call_reason(int error)
+{
+    return error == EMFILE || error == ENFILE ? VITAL_R_NO_FDS : VITAL_R_NO_HELPER;
+}
+
+void zygote_stats(struct zygote_stats *s)
+{
+    *s = zygote_counts;
+    s->busy = s->helpers - idle_count - s->parked;
+}
+
+static void dismiss_all(struct list *helpers)
+{
+    for (struct list *l; (l = list_first(helpers));)
+        helper_dismiss(LIST_OWNER(l, struct helper, link));
+}
+
+void zygote_stop(void)
+{
+    dismiss_all(&idle);
+    dismiss_all(&working);
+    idle_count = 0;
+    if (zygote_fd < 0)
+        return;
+    loop_remove(&zygote_io);
+    close(zygote_fd);
+    zygote_fd = -1;
+}
