@@ -76,6 +76,9 @@ struct diag_place build_place(struct build *, struct diag_place);     /* its fil
 /* The tree that zero configuration stands for: env.c. */
 struct node *env_tree(struct arena *tree, struct arena *names, const struct environment *, struct diag *);
 
+/* As it is in force: what the dump prints. */
+struct policy policy_of(const struct conf_probe *);
+
 /* Everything up to the decoded conf; the tree is kept when `tree` is not NULL. */
 struct conf *conf_make(const struct conf_request *, struct arena *tree, struct node **root, struct diag *);
 

@@ -160,6 +160,14 @@ static void take_policy(struct conf_probe *p, const struct policy *from)
     p->notify = from->notify;
 }
 
+struct policy policy_of(const struct conf_probe *p)
+{
+    return (struct policy){ .interval = p->interval, .interval_unsettled = p->interval_unsettled, .interval_down = p->interval_down,
+                            .timeout = p->timeout, .max_age = p->max_age, .jitter = p->jitter, .jitter_unsettled = p->jitter_unsettled,
+                            .rise = p->rise, .fall = p->fall, .initial = (uint8_t)p->initial, .on_edge = (uint8_t)p->on_edge,
+                            .shared = p->shared, .notify = p->notify };
+}
+
 static void read_policy(struct build *b, const struct build_type *t, const struct node *map, const char *what, struct conf_probe *p)
 {
     struct policy policy = t ? t->policy : b->policy;

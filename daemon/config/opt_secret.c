@@ -144,6 +144,7 @@ static bool is_sensitive(const char *name, size_t len)
     return false;
 }
 
+/* Hidden values become known as secrets, for the scrub: the path holds them as well. s NULL: only print. */
 static void print_query(struct opt_scope *s, const char *at, struct buf *out)
 {
     for (char separator = '?'; *at; separator = '&') {
@@ -153,10 +154,16 @@ static void print_query(struct opt_scope *s, const char *at, struct buf *out)
         buf_add(out, at, hide ? name + 1 : len);
         if (hide) {
             buf_text(out, "***");
-            opt_new_secret(s, at + name + 1, len - name - 1); /* for the scrub: the path holds it as well */
+            if (s)
+                opt_new_secret(s, at + name + 1, len - name - 1);
         }
         at += len + (at[len] == '&');
     }
+}
+
+void opt_redact_query(const char *query, struct buf *out)
+{
+    print_query(NULL, query, out);
 }
 
 static const char *printable(struct opt_scope *s, const struct url *u)

@@ -37,6 +37,8 @@ const char *opt_text(struct opt_scope *, const struct vital_opt *, const struct 
 const char *opt_shown(struct opt_scope *, const struct node *);
 /* A scalar's text, or what {file:}, {env:}, {credential:} lead to: a new secret, known to the scope. NULL after a finding. */
 struct vital_secret *opt_read_secret(struct opt_scope *, const struct vital_opt *, const struct node *);
+/* "?a=1&token=***" for "a=1&token=x". */
+void opt_redact_query(const char *query, struct buf *out);
 struct vital_secret *opt_new_secret(struct opt_scope *, const char *value, size_t len);
 
 #endif
