@@ -1,7 +1,10 @@
 #include "net.h"
 
+#include <arpa/inet.h>
 #include <math.h>
+#include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/utf8.h"
@@ -142,4 +145,33 @@ const char *net_where(const struct vital_url *u, char *room, size_t size)
     else
         snprintf(room, size, strchr(u->host, ':') ? "[%s]:%s" : "%s:%s", u->host, u->port ? u->port : "?");
     return room;
+}
+
+static unsigned zone_index(const char *zone)
+{
+    char *end;
+    unsigned long number = strtoul(zone, &end, 10);
+    return *end ? if_nametoindex(zone) : (unsigned)number;
+}
+
+bool net_sockaddr(const char *address, uint16_t port, struct sockaddr_storage *out, socklen_t *len)
+{
+    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+    char plain[INET6_ADDRSTRLEN];
+    size_t n = strcspn(address, "%");
+    if (n >= sizeof plain)
+        return false;
+    memcpy(plain, address, n);
+    plain[n] = '\0';
+    memset(out, 0, sizeof *out);
+    if (!address[n] && inet_pton(AF_INET, plain, &v4.sin_addr) == 1) {
+        memcpy(out, &v4, *len = sizeof v4);
+        return true;
+    }
+    if (inet_pton(AF_INET6, plain, &v6.sin6_addr) != 1)
+        return false;
+    v6.sin6_scope_id = address[n] ? zone_index(address + n + 1) : 0;
+    memcpy(out, &v6, *len = sizeof v6);
+    return true;
 }

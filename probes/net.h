@@ -3,6 +3,8 @@
 #ifndef PROBES_NET_H
 #define PROBES_NET_H
 
+#include <sys/socket.h>
+
 #include "vital_probe.h"
 
 /* The first rows of every dialling module's numbers: NET_NUMBER_ROWS, then its own from NET_NUMBERS on. */
@@ -48,6 +50,9 @@ void net_closed(struct vital_probe *, enum vital_reason, const char *text, const
 const char *net_excerpt(const char *bytes, size_t len, size_t most, char *room, size_t size);
 /* Where it dials to, for people: host:port, [v6]:port or the path. */
 const char *net_where(const struct vital_url *, char *room, size_t size);
+
+/* A numeric address (with a zone, too) as the kernel wants it. False when it is none. */
+bool net_sockaddr(const char *address, uint16_t port, struct sockaddr_storage *out, socklen_t *len);
 
 static inline double net_seconds(uint64_t usec) { return (double)usec / 1e6; }
 
