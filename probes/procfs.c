@@ -269,9 +269,10 @@ size_t procfs_unescape(struct procfs_text t, char *room, size_t size)
     size_t used = 0;
     for (size_t i = 0; i < t.len;) {
         unsigned c = octal(t, i);
-        if (used + 1 >= size)
+        char plain = c < 256 ? (char)c : t.at[i];
+        if (used + 1 >= size || !plain)
             return 0;
-        room[used++] = c < 256 ? (char)c : t.at[i];
+        room[used++] = plain;
         i += c < 256 ? 4 : 1;
     }
     if (size)

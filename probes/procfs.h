@@ -56,7 +56,7 @@ struct procfs_mount {
     struct procfs_text root, point, type, source, super;
 };
 bool procfs_mount(struct procfs_text line, struct procfs_mount *);
-size_t procfs_unescape(struct procfs_text, char *room, size_t size);     /* its length; 0 when it does not fit */
+size_t procfs_unescape(struct procfs_text, char *room, size_t size);     /* its length; 0 when it does not fit or holds a NUL */
 bool procfs_option(struct procfs_text options, const char *name);        /* in a comma-separated list */
 /* The mount that a path lies on: the longest mount point that is a prefix, the last one of equals (it lies on top). */
 bool procfs_mount_of(struct procfs_text mountinfo, const char *path, struct procfs_mount *, size_t *point_len);

@@ -163,6 +163,7 @@ TEST(escapes)
     CHECK_INT(procfs_unescape(text("/a\\04"), room, sizeof room), 5);
     CHECK_TEXT(room, "/a\\04");
     CHECK_INT(procfs_unescape(text("/0123456789abcdef"), room, sizeof room), 0);
+    CHECK_INT(procfs_unescape(text("/a\\000b"), room, sizeof room), 0);
 }
 
 /* ---- cgroups ---- */
