@@ -110,7 +110,9 @@ static void not_started(struct vital_probe *p, int error)
     const char *program = ((const char *const *)c->command.items)[0];
     bool ours = error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE;
     enum vital_reason reason = ours ? VITAL_R_NO_SPAWN : judge_errno(error);
-    vital_finish(p, ours ? VITAL_INTERNAL : VITAL_FAIL, reason, "cannot start %s: %s", program, strerror(error));
+    bool elsewhere = strcmp(c->dir, "/") != 0;      /* the directory may be what is missing */
+    vital_finish(p, ours ? VITAL_INTERNAL : VITAL_FAIL, reason, "cannot start %s%s%s: %s", program, elsewhere ? " in " : "", elsewhere ? c->dir : "",
+                 strerror(error));
 }
 
 static void by_signal(struct vital_probe *p, int signo, const char *line)
