@@ -271,7 +271,7 @@ KIT struct conf_group *kit_group(struct kit_world *w, const char *name, enum con
     *g = (struct kit_group){
         .conf = { .name = arena_copy(w->conf->arena, name), .kind = kind, .need = need, .unknown = UNKNOWN_FAIL,
                   .codes = { 200, 200, 503, 503 }, .configured = true },
-        .members = members, .advisory = advisory,
+        .members = arena_copy(w->conf->arena, members), .advisory = arena_copy(w->conf->arena, advisory),
     };
     return &g->conf;
 }
