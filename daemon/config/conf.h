@@ -120,5 +120,8 @@ struct conf *conf_load(const struct conf_request *, struct diag *);
 void conf_free(struct conf *);             /* options that a probe still holds stay */
 void conf_dump(const struct conf_request *, struct buf *out, struct diag *);     /* effective YAML, secrets redacted */
 void conf_lint(const struct conf *, struct diag *);                              /* config/lint.c: warnings and notes */
+/* Worst cases from a fault, or its end, to the probe's state: also what the simulation holds the engine to. */
+uint64_t conf_detect_time(const struct conf_probe *);
+uint64_t conf_recover_time(const struct conf_probe *);
 
 #endif

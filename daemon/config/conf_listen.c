@@ -24,7 +24,7 @@ const struct vital_opt conf_listen_rows[] = {
     VITAL_OPT(struct listen_rows, address, STRING, .flags = VITAL_REQUIRED | VITAL_BARE,
               .help = "host:port, [v6]:port, :port for every address, or unix:/path"),
     VITAL_OPT(struct listen_rows, name, STRING, .help = "its name in logs, metrics and socket units; default: the address"),
-    VITAL_OPT(struct listen_rows, serve, STRINGS, .def = "verdicts", .words = serve_words, .help = "what it answers: verdicts, status, metrics, events, page, or all"),
+    VITAL_OPT(struct listen_rows, serve, STRINGS, .def = "verdicts", .words = serve_words, .help = "what it answers, one of these or a list"),
     VITAL_OPT(struct listen_rows, mode, STRING, .def = "0666", .help = "permissions of a unix socket, in octal"),
     VITAL_OPT(struct listen_rows, max_connections, INT, .def = "8192", .min = 1, .max = 1000000, .help = "connections at the same time"),
     VITAL_OPT(struct listen_rows, max_per_source, INT, .def = "1024", .min = 1, .max = 1000000, .help = "of these, from one address"),
