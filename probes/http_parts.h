@@ -1,5 +1,5 @@
-/* The parts of the http module: what is asked (http_request.c), what the body must be (http_expect.c), and the course
- * of an attempt (http.c). */
+/* The parts of the http module: its options (http_conf.c), what is asked (http_request.c), what the body must be
+ * (http_expect.c), and the course of an attempt (http.c). */
 #ifndef PROBES_HTTP_PARTS_H
 #define PROBES_HTTP_PARTS_H
 
@@ -40,6 +40,11 @@ struct http_conf {
     struct net_certificate certificate;
     struct vital_threshold warn_above;
 };
+
+/* ---- http_conf.c ------------------------------------------------------------------------------------------ */
+
+extern const struct vital_opt http_opts[];
+bool http_prepare(void *conf, struct vital_diag *);
 
 /* ---- http_request.c --------------------------------------------------------------------------------------- */
 
