@@ -1,7 +1,8 @@
 /* Names to addresses: getaddrinfo in helper threads, a bounded cache, one look-up per name at a time.
  *
- * Positive answers are kept 30 s, negative 5 s. When the resolver is down the last good addresses go on being used for
- * hours and are reported as stale, so that a DNS outage does not turn every probe red. */
+ * Positive answers are kept 30 s, negative 5 s. When the resolver is down, or slow, the last good addresses go on being used
+ * for hours and are reported as stale, so that a DNS outage does not turn every probe red; a name that the resolver
+ * says does not exist is a failure at once. */
 #ifndef IO_RESOLVE_H
 #define IO_RESOLVE_H
 
@@ -17,7 +18,7 @@ struct resolve_answer {
     unsigned count;              /* 0 = failed */
     bool stale;
     bool refused;                /* the queue is full: our fault, not the name's */
-    const char *error;           /* gai text */
+    const char *error;           /* why there are none, or why they are stale; static */
 };
 struct resolve;
 typedef void resolve_fn(void *arg, const struct resolve_answer *);
