@@ -13,6 +13,10 @@ sysconfdir ?= $(if $(filter /usr,$(prefix)),/etc,$(prefix)/etc)
 T          ?= 60
 comma      := ,
 
+# V=1 shows whole commands
+Q := $(if $(V),,@)
+say = @printf '  %-7s %s\n' $(1) $@
+
 WARN := -Wall -Wextra -Wformat=2 -Werror=format-security -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
 BASE := -std=c11 -D_GNU_SOURCE -O2 -g -fPIE -fno-strict-overflow -fno-delete-null-pointer-checks \
         -fstack-protector-strong -fstack-clash-protection -fcf-protection
@@ -42,10 +46,10 @@ LIBS    := -levent -lssl -lcrypto -lyaml -lpcre2-8 -lpthread -lm
 LIB_SRC := $(wildcard daemon/base/*.c daemon/io/*.c daemon/config/*.c daemon/core/*.c daemon/view/*.c daemon/front/*.c) \
            $(filter-out $(LOADED:%=probes/%.c) $(wildcard $(HEAVY:%=probes/%_*.c)),$(wildcard probes/*.c)) \
            $(filter-out daemon/main.c,$(wildcard daemon/*.c))
-CTL_SRC := $(wildcard daemon/ctl/*.c) $(addprefix daemon/base/,buf.c clock.c http1.c json.c mem.c url.c utf8.c)
+CTL_SRC := $(wildcard daemon/ctl/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o)
 CTL_OBJ := $(CTL_SRC:%.c=$(B)/obj/%.o)
-STATIC_OBJ := $(CTL_SRC:%.c=$(B)/static/%.o)
+STATIC_OBJ := $(patsubst %.c,$(B)/static/%.o,$(CTL_SRC) $(wildcard daemon/base/*.c))
 MODULES := $(LOADED:%=$(B)/modules/%.so)
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -55,30 +59,37 @@ all: $(B)/vitald $(B)/vitalctl $(B)/vitalctl-static $(MODULES)
 
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(COMPILE) -c -o $@ $<
 
 $(B)/static/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -fPIE,$(BASE)) $(WARN) $(INCL) -DVITALCTL_STATIC $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(filter-out -fPIE,$(BASE)) -ffunction-sections $(WARN) $(INCL) -DVITALCTL_STATIC $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # An archive, so that a unit test links only what it names; made anew, so that no deleted file lives on in it.
 $(B)/libvitald.a: $(LIB_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
 
 $(B)/vitald: $(B)/obj/daemon/main.o $(B)/libvitald.a
-	$(CC) -o $@ $< $(LINK) $(B)/libvitald.a $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) -o $@ $< $(LINK) $(B)/libvitald.a $(LIBS)
 
-$(B)/vitalctl: $(CTL_OBJ)
-	$(CC) -o $@ $^ $(LINK) -lm
+$(B)/vitalctl: $(CTL_OBJ) $(B)/libvitald.a
+	$(call say,LINK)
+	$(Q)$(CC) -o $@ $^ $(LINK) -lm
 
 # Copied into any image: no libc needed there.
 $(B)/vitalctl-static: $(STATIC_OBJ)
-	$(CC) -static -o $@ $^ -lm
+	$(call say,LINK)
+	$(Q)$(CC) -static -Wl,--gc-sections -o $@ $^ -lm
 
 $(B)/modules/%.so: probes/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -fPIE,$(BASE)) -fPIC -fvisibility=hidden $(WARN) $(HARD) -Iprobes $(CFLAGS) -MMD -MP -MF $(B)/obj/$*.so.d \
+	$(call say,MODULE)
+	$(Q)$(CC) $(filter-out -fPIE,$(BASE)) -fPIC -fvisibility=hidden $(WARN) $(HARD) -Iprobes $(CFLAGS) -MMD -MP -MF $(B)/obj/$*.so.d \
 	    -shared -o $@ $(filter %.c,$^) -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(libs_$*)
 
 define module_parts
@@ -88,11 +99,13 @@ $(foreach m,$(HEAVY),$(eval $(call module_parts,$(m))))
 
 $(B)/tests/%: tests/unit/%.c tests/unit/unit.h $(B)/libvitald.a
 	@mkdir -p $(@D)
-	$(COMPILE) -Itests/unit -Itests/sim -o $@ $< $(LINK) $(B)/libvitald.a $(LIBS)
+	$(call say,TEST)
+	$(Q)$(COMPILE) -Itests/unit -Itests/sim -o $@ $< $(LINK) $(B)/libvitald.a $(LIBS)
 
 $(B)/tests/sim: $(wildcard tests/sim/*.c) $(wildcard tests/sim/*.h) $(B)/libvitald.a
 	@mkdir -p $(@D)
-	$(COMPILE) -Itests/sim -o $@ $(filter %.c,$^) $(LINK) $(B)/libvitald.a $(LIBS)
+	$(call say,TEST)
+	$(Q)$(COMPILE) -Itests/sim -o $@ $(filter %.c,$^) $(LINK) $(B)/libvitald.a $(LIBS)
 
 unit: $(UNIT)
 sim: $(if $(wildcard tests/sim/sim.c),$(B)/tests/sim)
