@@ -2,8 +2,6 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
-#include <errno.h>
-#include <libgen.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -126,20 +124,31 @@ const char *modules_check(const struct vital_module *m, char *room, size_t size)
 
 /* ---- loading ------------------------------------------------------------------------------------------------ */
 
-/* The directories that are searched, in order. */
-static unsigned directories(char out[2][PATH_MAX])
+/* The directories that are searched, in order; heap. */
+struct places { char *dir[2]; unsigned count; };
+
+static struct places places_get(void)
 {
-    ssize_t n = dir_set ? -1 : readlink("/proc/self/exe", out[0], PATH_MAX - 16);
+    struct places p = { .count = 1 };
+    char exe[PATH_MAX];
+    ssize_t n = dir_set ? -1 : readlink("/proc/self/exe", exe, sizeof exe - 1);
     if (dir_set) {
-        snprintf(out[0], PATH_MAX, "%s", dir_set);
-        return 1;
+        p.dir[0] = mem_copy(dir_set);
+        return p;
     }
     if (n > 0) {
-        out[0][n] = '\0';
-        strcpy(strrchr(out[0], '/'), "/modules");
+        exe[n] = '\0';
+        p.dir[0] = mem_printf("%.*s/modules", (int)(strrchr(exe, '/') - exe), exe);
+        p.count = 2;
     }
-    snprintf(out[n > 0], PATH_MAX, "%s", VITALD_MODULE_DIR);
-    return n > 0 ? 2 : 1;
+    p.dir[p.count - 1] = mem_copy(VITALD_MODULE_DIR);
+    return p;
+}
+
+static void places_free(struct places *p)
+{
+    mem_free(p->dir[0]);
+    mem_free(p->dir[1]);
 }
 
 static const struct vital_module *refuse(char **error, const char *path, const char *why)
@@ -177,24 +186,34 @@ static const struct vital_module *find_known(const char *type)
     return NULL;
 }
 
-static enum modules_result find_file(const char *type, const struct vital_module **out, char **error)
+static enum modules_result find_file(const struct places *p, const char *type, const struct vital_module **out, char **error)
 {
-    char dirs[2][PATH_MAX], path[PATH_MAX + TYPE_MAX + 8];
-    unsigned count = directories(dirs);
-    for (unsigned i = 0; i < count; i++) {
-        snprintf(path, sizeof path, "%s/%s.so", dirs[i], type);
-        if (access(path, F_OK) == 0) {
+    for (unsigned i = 0; i < p->count; i++) {
+        char *path = mem_printf("%s/%s.so", p->dir[i], type);
+        bool there = access(path, F_OK) == 0;
+        if (there)
             *out = open_file(path, type, error);
+        mem_free(path);
+        if (there)
             return *out ? MODULES_FOUND : MODULES_UNUSABLE;
-        }
     }
     if (!modules_package(type)) {
         *error = mem_printf("there is no probe type `%s`", type);
         return MODULES_UNKNOWN;
     }
     *error = mem_printf("the module for `%s` is not installed: install the package %s (looked for %s.so in %s%s%s)", type, modules_package(type),
-                        type, dirs[0], count > 1 ? " and " : "", count > 1 ? dirs[1] : "");
+                        type, p->dir[0], p->count > 1 ? " and " : "", p->count > 1 ? p->dir[1] : "");
     return MODULES_NOT_INSTALLED;
+}
+
+static enum modules_result find(const char *type, const struct vital_module **out, char **error)
+{
+    if ((*out = find_known(type)))
+        return MODULES_FOUND;
+    struct places p = places_get();
+    enum modules_result result = find_file(&p, type, out, error);
+    places_free(&p);
+    return result;
 }
 
 enum modules_result modules_lookup(const char *type, const struct vital_module **out, char **error)
@@ -206,8 +225,7 @@ enum modules_result modules_lookup(const char *type, const struct vital_module *
         return MODULES_UNKNOWN;
     }
     pthread_mutex_lock(&lock);
-    *out = find_known(type);
-    enum modules_result result = *out ? MODULES_FOUND : find_file(type, out, error);
+    enum modules_result result = find(type, out, error);
     pthread_mutex_unlock(&lock);
     return result;
 }
@@ -249,13 +267,13 @@ static void load_directory(const char *dir)
 
 size_t modules_all(const struct vital_module **out, size_t room)
 {
-    char dirs[2][PATH_MAX];
     size_t n = 0;
     pthread_mutex_lock(&lock);
-    unsigned count = directories(dirs);
+    struct places p = places_get();
     pthread_mutex_unlock(&lock);
-    for (unsigned i = 0; i < count; i++)
-        load_directory(dirs[i]);
+    for (unsigned i = 0; i < p.count; i++)
+        load_directory(p.dir[i]);
+    places_free(&p);
     pthread_mutex_lock(&lock);
     for (size_t i = 0; builtin_modules[i] && n < room; i++)
         out[n++] = builtin_modules[i];
