@@ -210,20 +210,33 @@ static void *remove_all(void *arg)
     return NULL;
 }
 
+static void removal_free(struct removal *r)
+{
+    for (unsigned i = 0; i < r->count; i++)
+        mem_free(r->paths[i]);
+    mem_free(r->paths);
+    mem_free(r);
+}
+
 void files_close(void)
 {
-    struct removal *r = mem_alloc(sizeof *r);      /* stays: the thread may outlive this call */
+    struct removal *r = mem_alloc(sizeof *r);
     pthread_t thread;
+    unsigned room = 0;
     LIST_EACH(at, &files)
-        r->count++;
-    r->paths = mem_alloc((r->count + 1) * sizeof *r->paths);
-    r->count = 0;
+        room++;
+    r->paths = mem_alloc((room + 1) * sizeof *r->paths);
     LIST_EACH(at, &files)
         r->paths[r->count++] = mem_copy(LIST_OWNER(at, struct file, link)->path);
-    if (r->count == 0 || pipe2(r->done, O_CLOEXEC) < 0 || pthread_create(&thread, NULL, remove_all, r) != 0)
+    if (r->count == 0 || pipe2(r->done, O_CLOEXEC) < 0 || pthread_create(&thread, NULL, remove_all, r) != 0) {
+        removal_free(r);
         return;
-    pthread_detach(thread);
+    }
     struct pollfd waited = { .fd = r->done[0], .events = POLLIN };
-    if (poll(&waited, 1, EXIT_PATIENCE_MS) != 1)
-        log_line(LOG_WARNING, "not all files of the files: front could be removed: a path hangs");
+    if (poll(&waited, 1, EXIT_PATIENCE_MS) == 1) {
+        pthread_join(thread, NULL);
+        removal_free(r);
+        return;
+    }
+    log_line(LOG_WARNING, "not all files of the files: front could be removed: a path hangs");      /* r stays the thread's */
 }

@@ -114,11 +114,19 @@ static void close_leftovers(void)
 
 /* ---- prepare ---- */
 
-static struct listener *find_equal(const struct conf_listen *c)
+static bool is_kept(const struct listen_set *set, const struct listener *l)
+{
+    for (uint32_t i = 0; i < set->count; i++)
+        if (set->items[i].kept == l)
+            return true;
+    return false;
+}
+
+static struct listener *find_equal(const struct listen_set *set, const struct conf_listen *c)
 {
     LIST_EACH(at, &all) {
         struct listener *l = LIST_OWNER(at, struct listener, link);
-        if (!strcmp(l->address, c->address->text))
+        if (!strcmp(l->address, c->address->text) && !is_kept(set, l))
             return l;
     }
     return NULL;
@@ -154,7 +162,7 @@ static void prepare_one(const struct conf *conf, struct listen_set *set, const s
         diag_add(diag, DIAG_ERROR, c->place, "two listeners have the address %s: remove one", c->address->text);
         return;
     }
-    p.kept = find_equal(c);
+    p.kept = find_equal(set, c);
     if (!p.kept && !take_inherited(set, &p)) {
         p.fd = socket_listen(c->address, c->mode, has_v4_twin(conf, c), &error);
         if (p.fd < 0) {
