@@ -355,21 +355,15 @@ static void ask(struct vital_probe *p)
 
 static bool make_server(const char *text, struct dns_server *s)
 {
-    struct url u = { .port = "53" };
+    struct url u = { 0 };
     int family;
-    if (url_is_numeric(text, &family)) {
-        if (strlen(text) >= sizeof u.host)
-            return false;
-        strcpy(u.host, text);
-    } else if (url_parse_address(text, strlen(text), false, &u) || !u.host[0]) {
+    bool bare = url_is_numeric(text, &family); /* IPv6 without brackets, too */
+    if (!bare && url_parse_address(text, strlen(text), false, &u))
         return false;
-    }
-    if (!u.port[0])
-        strcpy(u.port, "53");
-    if (strlen(u.host) >= sizeof s->host || !net_sockaddr(u.host, (uint16_t)strtoul(u.port, NULL, 10), &s->address, &s->len))
+    int n = snprintf(s->host, sizeof s->host, "%s", bare ? text : u.host);
+    snprintf(s->port, sizeof s->port, "%s", u.port[0] ? u.port : "53");
+    if (n >= (int)sizeof s->host || !net_sockaddr(s->host, (uint16_t)strtoul(s->port, NULL, 10), &s->address, &s->len))
         return false;
-    strcpy(s->host, u.host);
-    strcpy(s->port, u.port);
     snprintf(s->text, sizeof s->text, strchr(s->host, ':') ? "[%s]:%s" : "%s:%s", s->host, s->port);
     return true;
 }
@@ -437,11 +431,11 @@ static bool prepare_name(struct dns_conf *c, struct vital_diag *d)
     const char *name = c->name;
     if (!strcmp(dns_types[c->type].name, "PTR") && dns_reverse_name(c->name, reverse, sizeof reverse))
         name = reverse;
-    if (!dns_query(scratch, 0, name, dns_types[c->type].number) || strlen(name) >= sizeof c->asked) {
+    int n = snprintf(c->asked, sizeof c->asked, "%s", name);
+    if (!dns_query(scratch, 0, name, dns_types[c->type].number) || n >= (int)sizeof c->asked) {
         d->error(d, "name", "%s is no domain name: labels have 1 to 63 bytes, the whole at most 253", c->name);
         return false;
     }
-    strcpy(c->asked, name);
     return true;
 }
 
