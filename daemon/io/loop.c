@@ -107,9 +107,10 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     note_awake();
     if (f->what == LOOP_PRIORITY) {
+        /* Only to clear it: asking consumes the change of a mount table, and we were woken by an epoll that has asked. */
         struct epoll_event found;
-        if (epoll_wait(f->nested, &found, 1, 0) == 1)
-            f->ready(f, LOOP_PRIORITY);
+        epoll_wait(f->nested, &found, 1, 0);
+        f->ready(f, LOOP_PRIORITY);
         return;
     }
     f->ready(f, (what & EV_READ ? (unsigned)LOOP_READ : 0) | (what & EV_WRITE ? (unsigned)LOOP_WRITE : 0));
