@@ -195,9 +195,9 @@ class Vitald:
     def signal(self, number):
         self.process.send_signal(number)
 
-    def stop(self, number=signal.SIGINT, timeout=10):
+    def stop(self, number=None, timeout=10):
         if self.process.poll() is None:
-            self.process.send_signal(number)
+            self.process.send_signal(signal.SIGINT if number is None else number)
         return self.process.wait(timeout)
 
     def __enter__(self):
