@@ -149,6 +149,14 @@ static bool has_body(const char *method, unsigned status)
     return strcmp(method, "HEAD") != 0 && status != 204 && status != 304;
 }
 
+/* Refused credentials have a reason of their own: the engine then looks whether their file has changed. */
+static bool refuses_us(const struct http_conf *c, const struct http_priv *t)
+{
+    struct http_target first = http_first_target(c);
+    bool has_secret = c->bearer || c->basic.user || c->url->user || c->headers.count;
+    return t->status == 401 && has_secret && http_same_origin(&first, &t->target);
+}
+
 /* What came along with a bad status often says why. */
 static void bad_status(struct vital_probe *p, const struct http1_reply *r, struct span rest)
 {
@@ -160,7 +168,7 @@ static void bad_status(struct vital_probe *p, const struct http1_reply *r, struc
         net_excerpt(moved.at, moved.len, BODY_SHOWN, shown, sizeof shown);
     else if (!r->chunked && rest.len)
         net_excerpt(rest.at, rest.len, BODY_SHOWN, shown, sizeof shown);
-    fail(p, VITAL_R_BAD_STATUS, "status %s, expected %s%s%s", t->status_text, ranges_text(&c->status, wanted, sizeof wanted),
+    fail(p, refuses_us(c, t) ? VITAL_R_AUTH : VITAL_R_BAD_STATUS, "status %s, expected %s%s%s", t->status_text, ranges_text(&c->status, wanted, sizeof wanted),
          *shown ? (moved.at && r->status / 100 == 3 ? "; it redirects to " : ": ") : "", shown);
 }
 

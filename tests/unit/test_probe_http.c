@@ -116,6 +116,19 @@ TEST(bearer_is_revealed_anew_each_time)
     fake_end();
 }
 
+TEST(refused_credentials_have_their_own_reason)
+{
+    fake_probe(&http_module, "url", "http://h/", NULL);
+    answered("HTTP/1.1 401 Unauthorized\r\n\r\n");
+    CHECK_INT(fake.reason, VITAL_R_BAD_STATUS);
+    fake_set("bearer", "old");
+    answered("HTTP/1.1 401 Unauthorized\r\n\r\n");
+    CHECK_INT(fake.reason, VITAL_R_AUTH);
+    answered("HTTP/1.1 403 Forbidden\r\n\r\n");
+    CHECK_INT(fake.reason, VITAL_R_BAD_STATUS);
+    fake_end();
+}
+
 TEST(traceparent_has_its_form_and_is_never_the_same)
 {
     char last[64] = "";
