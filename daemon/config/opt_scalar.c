@@ -173,7 +173,7 @@ static int find_word(struct opt_scope *s, const struct vital_opt *row, const str
         }
         buf_printf(&all, "%s%s", count ? ", " : "", row->words[count]);
     }
-    const char *near = n->expanded ? NULL : diag_nearest(text, word_name, row->words, count);
+    const char *near = n->expanded || strlen(text) < 4 ? NULL : diag_nearest(text, word_name, row->words, count);
     if (near)
         opt_fail(s, n, row, "%s: did you mean %s? (one of: %s)", opt_shown(s, n), near, all.data);
     else

@@ -59,11 +59,23 @@ static const struct { const char *problem, *say; } plain_words[] = {
     { "found unknown escape character", "unknown escape in double quotes: use single quotes, or write '\\\\' for a backslash" },
 };
 
+/* Marks count characters, not bytes. */
+static char byte_at(const struct reader *r, yaml_mark_t mark)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < r->len; i++) {
+        if (((unsigned char)r->text[i] & 0xc0) == 0x80)
+            continue;
+        if (at++ == mark.index)
+            return r->text[i];
+    }
+    return '\0';
+}
+
 static const char *in_plain_words(const struct reader *r, const yaml_parser_t *p)
 {
-    size_t at = p->problem_mark.index;
-    if (!strcmp(p->problem, "found character that cannot start any token") && at < r->len)
-        return r->text[at] == '\t' ? "a tab cannot indent: use spaces"
+    if (!strcmp(p->problem, "found character that cannot start any token"))
+        return byte_at(r, p->problem_mark) == '\t' ? "a tab cannot indent: use spaces"
                                    : "text that begins with one of @ ` % must be quoted";
     for (size_t i = 0; i < sizeof plain_words / sizeof *plain_words; i++)
         if (!strcmp(plain_words[i].problem, p->problem))
