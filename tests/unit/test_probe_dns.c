@@ -96,6 +96,7 @@ TEST(malformed_values_are_refused)
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++)
         CHECK_TEXT(value_of(cases[i].type, cases[i].data, cases[i].len), "(malformed)");
     CHECK_TEXT(VALUE(16, "\x09short"), "(malformed)");
+    CHECK_TEXT(VALUE(6, "\xc0\x2d\x01" "a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), "(malformed)"); /* forward */
 }
 
 TEST(every_cut_of_an_answer_is_survived)

@@ -258,6 +258,17 @@ TEST(patterns)
     fake_end();
 }
 
+TEST(a_pattern_is_seen_before_the_end)
+{
+    fake_probe(&http_module, "url", "http://h/", "matches", "ready$", NULL);
+    struct vital_io *io = asked();
+    fake_data(io, "HTTP/1.1 200 OK\r\n\r\nstarting ...");
+    CHECK(!fake.finished);
+    fake_data(io, "ready");
+    CHECK_INT(fake.class, VITAL_PASS);
+    fake_end();
+}
+
 static void json_answer(const char *body)
 {
     char answer[2000];
