@@ -149,27 +149,27 @@ static struct detail *detail_keep(struct shot *s, view_fn *view, const struct vi
     return d;
 }
 
-bool detail_start(struct shot *s, view_fn *view, const struct view_input *extra, struct buf *out, struct detail **rest)
+bool detail_start(struct shot *shot, view_fn *view, const struct view_input *extra, struct buf *out, struct detail **rest)
 {
     struct view_input in = extra ? *extra : (struct view_input){ 0 };
     struct view_progress p = { 0 };
     size_t start = out->len;
     *rest = NULL;
-    if (!extra && from_cache(s, view, out))
+    if (!extra && from_cache(shot, view, out))
         return true;
-    in.picture = s->picture;
-    in.facts = s->facts;
-    in.fact_count = s->fact_count;
+    in.picture = shot->picture;
+    in.facts = shot->facts;
+    in.fact_count = shot->fact_count;
     bool whole = view(&in, &p, out);
     if (whole && !extra)
-        into_cache(s, view, out->data + start, out->len - start);
+        into_cache(shot, view, out->data + start, out->len - start);
     if (!whole && streams >= DETAIL_STREAMS) {
         front_stats.streams_refused++;
         view_end(&p);
         return false;
     }
     if (!whole)
-        *rest = detail_keep(s, view, &in, &p);
+        *rest = detail_keep(shot, view, &in, &p);
     else
         view_end(&p);
     return true;

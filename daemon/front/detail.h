@@ -16,7 +16,7 @@ void detail_release(struct shot *);
 
 struct detail;                       /* the rest of a body */
 /* Appends the first chunk. *rest NULL: it was all. False: too many are under way, try again later. Excluded names are copied. */
-bool detail_start(struct shot *, view_fn *, const struct view_input *extra, struct buf *out, struct detail **rest);
+bool detail_start(struct shot *shot, view_fn *view, const struct view_input *extra, struct buf *out, struct detail **rest);
 /* Appends the next chunk; true when that was all. */
 bool detail_next(struct detail *, struct buf *out);
 void detail_end(struct detail *);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/diag.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -135,7 +136,7 @@ static struct listener *find_equal(const struct listen_set *set, const struct co
 /* [::] takes IPv4 along, unless an IPv4 listener of the same port stands beside it. */
 static bool has_v4_twin(const struct conf *conf, const struct conf_listen *c)
 {
-    if (!c->address->host || strcmp(c->address->host, "::") != 0)
+    if (!c->address->host || !c->address->port || strcmp(c->address->host, "::") != 0)
         return false;
     for (uint32_t i = 0; i < conf->listen_count; i++) {
         const struct vital_url *other = conf->listeners[i].address;
@@ -267,14 +268,14 @@ void listen_release(struct listener *l)
 static void announce(const struct listener *l)
 {
     static const char *const classes[] = { "verdicts", "status", "metrics", "events", "page" };
-    char served[64] = "", bound[160];
+    char bound[160];
+    struct buf served = BUF(256);
     for (unsigned i = 0; i < sizeof classes / sizeof *classes; i++)
-        if (l->serve & 1u << i) {
-            strcat(served, *served ? ", " : "");
-            strcat(served, classes[i]);
-        }
-    log_about(LOG_NOTICE, "listener", l->name, "listening on %s%s%s for %s", l->unix_path ? "" : "http://", listen_bound(l, bound, sizeof bound),
-              l->inherited ? " (inherited)" : "", served);
+        if (l->serve & 1u << i)
+            buf_printf(&served, "%s%s", served.len ? ", " : "", classes[i]);
+    log_about(LOG_NOTICE, "listener", l->name, "listening on %s%s%s for %s", l->unix_path ? "" : "http://",
+              listen_bound(l, bound, sizeof bound), l->inherited ? " (inherited)" : "", served.len ? served.data : "nothing");
+    buf_free(&served);
 }
 
 void listen_commit(void)

@@ -104,7 +104,9 @@ void query_parse(const struct http1_request *r, struct query *q)
     q->exclude_count = 0;
     if (r->query.at)
         parse_query(r->query, q);
-    struct span accept = q->has_format ? (struct span){ 0 } : http1_field(r->fields, r->count, "accept");
+    if (q->has_format)
+        return;
+    struct span accept = http1_field(r->fields, r->count, "accept");
     if (accept.at)
         parse_accept(accept, q);
 }

@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "front/listen.h"
+#include "io/resolve.h"
 #include "vital_probe.h"
 
 /* ---- texts ---- */
@@ -58,16 +59,17 @@ static char *unix_problem(const char *path, int error)
 
 static bool tcp_address(const struct vital_url *at, struct sockaddr_storage *to, socklen_t *len)
 {
+    struct resolve_address found;
     const char *host = at->host && *at->host ? at->host : "::";
-    struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM };
-    struct addrinfo *found = NULL;
-    if (!strcmp(host, "localhost"))
-        host = "127.0.0.1";
-    if (getaddrinfo(host, at->port, &hints, &found) != 0)
+    if (!resolve_numeric(!strcmp(host, "localhost") ? "127.0.0.1" : host, &found))
         return false;
-    memcpy(to, found->ai_addr, found->ai_addrlen);
-    *len = found->ai_addrlen;
-    freeaddrinfo(found);
+    in_port_t port = htons((uint16_t)strtoul(at->port ? at->port : "", NULL, 10));
+    if (found.u.any.sa_family == AF_INET)
+        found.u.v4.sin_port = port;
+    else
+        found.u.v6.sin6_port = port;
+    memcpy(to, &found.u, found.len);
+    *len = found.len;
     return true;
 }
 
@@ -143,7 +145,7 @@ static int listen_unix(const char *path, uint16_t mode, char **error)
         *error = mem_printf("cannot listen on unix:%s: a socket's path has at most %zu bytes", path, sizeof to.sun_path - 1);
         return -1;
     }
-    strcpy(to.sun_path, path);
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         *error = unix_problem(path, errno);

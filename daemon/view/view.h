@@ -49,7 +49,7 @@ struct view_progress {
 typedef bool view_fn(const struct view_input *, struct view_progress *, struct buf *out);
 void view_end(struct view_progress *);
 /* All chunks at once: for consumers that are not sockets. */
-void view_whole(view_fn *, const struct view_input *, struct buf *out);
+void view_whole(view_fn *view, const struct view_input *in, struct buf *out);
 
 struct view_step {
     uint32_t (*count)(const struct view_input *, struct view_progress *);
