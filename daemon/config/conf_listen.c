@@ -114,7 +114,7 @@ void build_listeners(struct build *b)
 
 struct file_rows { const char *path, *group; };
 const struct vital_opt conf_file_rows[] = {
-    VITAL_OPT(struct file_rows, path, STRING, .flags = VITAL_REQUIRED | VITAL_PATHNAME, .help = "exists while the group passes or warns"),
+    VITAL_OPT(struct file_rows, path, STRING, .flags = VITAL_REQUIRED | VITAL_PATHNAME, .help = "a file that exists while the group passes or warns"),
     VITAL_OPT(struct file_rows, group, STRING, .def = "ready", .help = "the group it tells about"),
     VITAL_OPT_END,
 };

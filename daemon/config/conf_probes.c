@@ -183,6 +183,8 @@ static void read_probe(struct build *b, const struct entry *e, struct conf_probe
 {
     char what[WHAT_MAX];
     snprintf(what, sizeof what, "probe `%s`", e->key);
+    if (e->value->broken)
+        return;
     if (e->value->kind != NODE_MAP) {
         diag_add(b->diag, DIAG_ERROR, e->value->place, "%s must be a map like { tcp: \"10.0.0.1:9000\" }, not %s", what, node_kind_text(e->value));
         return;

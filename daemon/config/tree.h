@@ -27,7 +27,7 @@ struct node {
     bool quoted;              /* text, whatever it looks like */
     bool blank;               /* NULL that was written as nothing, not as ~ */
     bool verbatim;            /* made by us from the environment: ${...} in it means nothing */
-    bool broken;              /* its variables could not be filled in, which was reported: no more findings about it */
+    bool broken;              /* its value is lost, which was reported: no more findings about it */
     bool expanded;            /* holds the value of a variable: never shown in a finding */
     uint32_t count, room;     /* list, map; a map's count includes deleted entries */
     union {

@@ -172,7 +172,9 @@ static void on_alias(struct reader *r, const yaml_event_t *e)
         l->key = "";
         l->drop = true;
     } else {
-        place_value(r, node_null(r->arena, place_of(r, e->start_mark), true));
+        struct node *nothing = node_null(r->arena, place_of(r, e->start_mark), true);
+        nothing->broken = true;
+        place_value(r, nothing);
     }
 }
 

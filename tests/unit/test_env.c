@@ -1,0 +1,223 @@
+/* Zero configuration: what the environment announces, and the traps in it. */
+#include "unit.h"
+
+#include "config_modules.h"
+
+extern char **environ;
+
+struct zero {
+    char *dump, *text;
+    bool good;
+    unsigned probes;
+};
+
+/* vars: NAME=value ..., NULL. Nothing else is in the environment. */
+static struct zero zero(const char *const *vars)
+{
+    struct conf_request q = { 0 };
+    struct diag d = { 0 };
+    struct buf out = BUF(1 << 20);
+    clearenv();
+    for (; *vars; vars++)
+        putenv((char *)(uintptr_t)*vars);
+    struct conf *c = conf_load(&q, &d);
+    struct zero z = { .good = c, .probes = c ? c->probe_count : 0 };
+    diag_sort(&d);
+    z.text = findings(&d);
+    diag_free(&d);
+    conf_dump(&q, &out, &d);
+    z.dump = buf_take(&out);
+    diag_free(&d);
+    conf_free(c);
+    return z;
+}
+#define ZERO(...) zero((const char *const[]){ __VA_ARGS__, NULL })
+
+static void end(struct zero *z)
+{
+    mem_free(z->dump);
+    mem_free(z->text);
+}
+
+enum { HOST = 3 };   /* memory, disk, self */
+
+static void gives(struct zero z, unsigned stores, const char *const *parts)
+{
+    CHECK_TEXT(z.text, "");
+    CHECK_INT(z.probes, HOST + stores);
+    for (; *parts; parts++)
+        if (!strstr(z.dump, *parts)) {
+            fprintf(stderr, "%s is not in\n%s\n", *parts, z.dump);
+            unit_failures++;
+        }
+    end(&z);
+}
+#define GIVES(z, stores, ...) gives(z, stores, (const char *const[]){ __VA_ARGS__, NULL })
+
+static void refuses(struct zero z, const char *finding)
+{
+    CHECK(!z.good);
+    if (!strstr(z.text, finding))
+        CHECK_TEXT(z.text, finding);
+    CHECK(!strstr(z.text, "geheim"));
+    end(&z);
+}
+
+/* A module that takes what the environment gives; postgres and redis in the tests are this one. */
+TEST(nothing_announced_gives_the_host)
+{
+    GIVES(ZERO("HOME=/"), 0, "memory:", "disk:", "path: /", "127.0.0.1:8686");
+    GIVES(ZERO("VITALD_LISTEN=0.0.0.0:9"), 0, "0.0.0.0:9");
+}
+
+TEST(stores_stay_unknown_and_required_without_their_module)
+{
+    struct conf_request q = { 0 };
+    struct diag d = { 0 };
+    clearenv();
+    setenv("DATABASE_URL", "postgres://u:geheim@h/d", 1);
+    struct conf *c = conf_load(&q, &d);
+    const struct conf_probe *p = probe_named(c, "postgres");
+    CHECK(p && p->missing && strstr(p->missing, "vitald-postgres"));
+    const struct conf_group *ready = &c->groups[c->ready];
+    CHECK_INT(ready->member_count, 2);
+    CHECK_INT(ready->advisory_count, 2);
+    conf_free(c);
+    diag_free(&d);
+}
+
+TEST(service_links_announce_nothing)
+{
+    GIVES(ZERO("REDIS_PORT=tcp://10.0.0.1:6379", "REDIS_SERVICE_HOST=10.0.0.1", "REDIS_SERVICE_PORT=6379", "REDIS_PORT_6379_TCP=tcp://10.0.0.1:6379",
+               "REDIS_PORT_6379_TCP_ADDR=10.0.0.1", "POSTGRES_PASSWORD=geheim", "POSTGRES_USER=u", "POSTGRES_DB=d", "DB_PORT=5432", "MYSQL_URL="),
+          0, "memory:");
+    GIVES(ZERO("REDIS_HOST=r", "REDIS_PORT=tcp://10.0.0.1:6379"), 1, "redis:");
+}
+
+TEST(the_type_is_found)
+{
+    static const struct { const char *var, *probe; } cases[] = {
+        { "DATABASE_URL=postgres://h/d", "\n  postgres:" },
+        { "DATABASE_URL=postgresql+psycopg://u:geheim@h/d", "\n  postgres:" },
+        { "DATABASE_URL=jdbc:postgresql://h:5433/d?user=u&password=geheim", "\n  postgres:" },
+        { "DB_URL=mysql+pymysql://u:geheim@h/d", "\n  mysql:" },
+        { "DB_URL=mariadb://h", "\n  mysql:" },
+        { "REDIS_URL=rediss://:geheim@h:6380/1", "\n  redis:" },
+        { "REDIS_URL=unix:///run/redis.sock", "\n  redis:" },
+        { "PG_HOST=h", "\n  postgres:" },
+        { "POSTGRES_HOST=/var/run/postgresql", "\n  postgres:" },
+        { "DATABASE_DSN=host=h port=5432 user=u password='geheim x' dbname=d", "\n  postgres:" },
+        { "DATABASE_DSN=u:geheim@tcp(h:3306)/d?parseTime=true", "\n  mysql:" },
+        { "DB_DSN=mysql:host=h;port=3307;dbname=d", "\n  mysql:" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct zero z = ZERO(cases[i].var);
+        CHECK_TEXT(z.text, "");
+        CHECK_INT(z.probes, HOST + 1);
+        if (!strstr(z.dump, cases[i].probe))
+            CHECK_TEXT(z.dump, cases[i].var);
+        CHECK(!strstr(z.dump, "geheim"));
+        end(&z);
+    }
+    GIVES(ZERO("DB_HOST=h", "DB_TYPE=postgresql"), 1, "\n  postgres:");
+    GIVES(ZERO("DB_HOST=h", "DB_PORT=3306"), 1, "\n  mysql:");
+    refuses(ZERO("DB_HOST=h"), "environment variable DB_HOST: error: neither DB_TYPE nor DB_PORT says what it is");
+}
+
+TEST(one_target_is_one_probe)
+{
+    GIVES(ZERO("DATABASE_URL=postgres://u:geheim@Db.local/app", "POSTGRES_HOST=db.local", "PG_HOST=db.local", "PG_PORT=5432"), 1, "postgres:");
+    GIVES(ZERO("DATABASE_URL=postgres://h/a", "POSTGRES_URL=postgres://h/b"), 2, "\n  postgres-postgres:");
+    GIVES(ZERO("REDIS_URL=redis://h/0", "DATABASE_URL=redis://h:6379/1"), 1, "\n  redis:");
+    GIVES(ZERO("DATABASE_URL=postgres://h/a", "POSTGRES_URL=postgres://h:5433/a"), 2, "\n  postgres-postgres:");
+}
+
+TEST(what_contradicts_itself_is_named_and_never_shown)
+{
+    refuses(ZERO("POSTGRES_URL=mysql://u:geheim@h"), "environment variable POSTGRES_URL: error: the variable says postgres, but its scheme says mysql");
+    refuses(ZERO("DATABASE_URL=postgres://u:geheim@a", "DATABASE_HOST=b"), "environment variable DATABASE_HOST: error: contradicts DATABASE_URL");
+    refuses(ZERO("DATABASE_URL=postgres://u:geheim@a", "DATABASE_TYPE=mysql"), "the variable says mysql, but its scheme says postgres");
+    refuses(ZERO("POSTGRES_HOST=a", "POSTGRES_TYPE=redis"), "environment variable POSTGRES_TYPE: error:");
+    refuses(ZERO("DATABASE_URL=geheim"), "environment variable DATABASE_URL: error: its value cannot be understood");
+    refuses(ZERO("DATABASE_URL=postgres://u:geheim@h:999999/"), "its value cannot be understood: the port");
+    refuses(ZERO("DB_HOST=a,b", "DB_PORT=5432"), "environment variable DB_HOST: error: its value cannot be understood: several hosts");
+    refuses(ZERO("DB_HOST=a", "DB_PORT=geheim"), "environment variable DB_PORT: error: its value is not a port");
+    refuses(ZERO("DB_HOST=a:1", "DB_PORT=5432"), "environment variable DB_PORT: error: contradicts DB_HOST");
+    refuses(ZERO("DB_URL=postgres://a", "DB_DSN=postgres://b"), "environment variable DB_DSN: error: contradicts DB_URL");
+    refuses(ZERO("DB_URL=postgres://a", "DB_URL_FILE=/x"), "DB_URL_FILE is set as well");
+    refuses(ZERO("DB_URL_FILE=/nonexistent/url"), "environment variable DB_URL_FILE: error: cannot open");
+}
+
+TEST(stores_that_we_cannot_check_are_warned_about)
+{
+    struct zero z = ZERO("DATABASE_URL=mongodb://u:geheim@h/d"), y = ZERO("DB_HOST=h", "DB_TYPE=sqlserver");
+    CHECK(z.good && strstr(z.text, "environment variable DATABASE_URL: warning:") && !strstr(z.text, "geheim"));
+    CHECK(y.good && strstr(y.text, "environment variable DB_TYPE: warning:"));
+    end(&z);
+    end(&y);
+}
+
+/* ---- the tree itself, for a type that is installed ------------------------------------------------------------ */
+
+#include "base/secret.h"
+#include "config/build.h"
+#include "config/env.h"
+#include "config/tree.h"
+
+static const struct node *options(struct arena *a, struct diag *d, const char *name, const char *type)
+{
+    struct environment env = { .arena = a };
+    return map_find(map_find(map_find(env_tree(a, a, &env, d), "probes"), name) , type);
+}
+
+TEST(passwords_stand_apart_from_urls)
+{
+    struct arena *a = arena_new();
+    struct diag d = { 0 };
+    clearenv();
+    setenv("DATABASE_URL", "postgresql+psycopg://a%40b:ge%23heim@h/d%2Fx?sslmode=require&password=other", 1);
+    const struct node *o = options(a, &d, "postgres", "postgres");
+    CHECK_TEXT(map_find(o, "url")->text, "postgres://a%40b@h/d%2Fx?sslmode=require");
+    CHECK_TEXT(map_find(o, "password")->text, "ge#heim");
+    clearenv();
+    setenv("REDIS_HOST", "::1", 1);
+    setenv("REDIS_HOST", "[::1]", 1);
+    setenv("REDIS_PASSWORD", "x${y}", 1);
+    setenv("REDIS_PORT", "7000", 1);
+    o = options(a, &d, "redis", "redis");
+    CHECK_TEXT(map_find(o, "url")->text, "redis://[::1]:7000/");
+    CHECK_TEXT(map_find(map_find(o, "password"), "env")->text, "REDIS_PASSWORD");
+    clearenv();
+    setenv("MYSQL_HOST", "h", 1);
+    setenv("MYSQL_USER", "u", 1);
+    setenv("MYSQL_DB", "d", 1);
+    setenv("MYSQL_PASSWORD_FILE", "/run/secrets/db", 1);
+    o = options(a, &d, "mysql", "mysql");
+    CHECK_TEXT(map_find(o, "url")->text, "mysql://u@h/d");
+    CHECK_TEXT(map_find(map_find(o, "password"), "file")->text, "/run/secrets/db");
+    clearenv();
+    setenv("PG_HOST", "/var/run/postgresql", 1);
+    o = options(a, &d, "postgres", "postgres");
+    CHECK_TEXT(map_find(o, "url")->text, "postgres://%2Fvar%2Frun%2Fpostgresql/");
+    clearenv();
+    setenv("REDIS_URL", "rediss://h", 1);
+    CHECK_TEXT(map_find(options(a, &d, "redis", "redis"), "url")->text, "rediss://h/");
+    CHECK_INT(d.count, 0);
+    arena_free(a);
+}
+
+TEST(files_hold_urls_too)
+{
+    const char *path = temp_file("postgres://u:geheim@h/d\n");
+    struct arena *a = arena_new();
+    struct diag d = { 0 };
+    clearenv();
+    setenv("DATABASE_URL_FILE", path, 1);
+    const struct node *o = options(a, &d, "postgres", "postgres");
+    CHECK_TEXT(map_find(o, "url")->text, "postgres://u@h/d");
+    CHECK_TEXT(map_find(o, "password")->text, "geheim");
+    CHECK_TEXT(map_find(o, "url")->place.file, "environment variable DATABASE_URL_FILE");
+    unlink(path);
+    arena_free(a);
+    diag_free(&d);
+}

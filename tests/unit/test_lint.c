@@ -1,0 +1,114 @@
+#include "unit.h"
+
+#include "config_modules.h"
+
+#include <sys/stat.h>
+
+#include "base/clock.h"
+
+static char *lint(const char *text)
+{
+    unsetenv("VITALD_LISTEN");
+    struct loaded l = load_text(text);
+    CHECK_TEXT(l.text, "");
+    if (l.conf)
+        conf_lint(l.conf, &l.diag);
+    char *said = findings(&l.diag);
+    unload(&l);
+    return said;
+}
+
+static void says(const char *text, const char *part, bool yes)
+{
+    char *said = lint(text);
+    if ((strstr(said, part) != NULL) != yes) {
+        fprintf(stderr, "for\n%s\n%s `%s` in\n%s\n", text, yes ? "there is no" : "there should be no", part, said);
+        unit_failures++;
+    }
+    mem_free(said);
+}
+#define SAYS(text, part) says(text, part, true)
+#define SILENT(text, part) says(text, part, false)
+
+TEST(times_are_the_formula)
+{
+    struct conf_probe p = { .interval = 10 * USEC_S, .timeout = 2 * USEC_S, .interval_unsettled = USEC_S, .interval_down = 30 * USEC_S, .rise = 2, .fall = 3 };
+    CHECK_INT(conf_detect_time(&p), 16 * USEC_S);   /* 10 + 2 + 2 x max(1, 2) */
+    CHECK_INT(conf_recover_time(&p), 34 * USEC_S);  /* 30 + 2 + 1 x 2 */
+    p.interval_unsettled = 5 * USEC_S;
+    p.fall = 1;
+    CHECK_INT(conf_detect_time(&p), 12 * USEC_S);
+}
+
+TEST(a_group_is_as_slow_as_its_slowest_probe)
+{
+    const char *text = "probes: { fast: { tcp: 'x:1', interval: 1s, timeout: 500ms }, slow: { tcp: 'x:1', interval: 1m } }\n"
+                       "groups: { inner: [slow], outer: { all: [fast, inner] }, quick: [fast] }";
+    SAYS(text, "group `outer`: a fault shows in the verdict after at most 1m6s, its end after at most 1m4s (slowest: probe `slow`)");
+    SAYS(text, "group `quick`: a fault shows in the verdict after at most 3.5s");
+    SILENT(text, "group `startup`");
+}
+
+TEST(consumers_add_their_own_time)
+{
+    const char *text = "probes: { a: { tcp: 'x:1' } }\nshutdown_delay: 31s\nconsumers: { kubelet: { period: 10s, threshold: 3 } }\n";
+    SAYS(text, "consumer `kubelet` acts on a fault of `ready` after at most 47s: 16s until the verdict, and 31s until it has seen it 3 times");
+    SILENT(text, "drains");
+    SILENT(text, "confirms nothing");
+    SAYS("probes: { a: { tcp: 'x:1' } }\nconsumers: { kubelet: {} }\n", "needs up to 31s to see that `ready` drains, but shutdown_delay is 0s");
+    SAYS("probes: { a: { tcp: 'x:1' } }\nconsumers: { lb: { period: 1s, timeout: 1s } }\n", "its timeout is not shorter than its period");
+    SAYS("probes: { a: { tcp: 'x:1' } }\nconsumers: { lb: { period: 1s, threshold: 3 } }\n", "its threshold confirms nothing");
+}
+
+TEST(live_does_not_lean_on_the_outside)
+{
+    SAYS("probes: { a: { tcp: 'x:1' } }\ngroups: { live: [self, a] }\n", "`live` requires probe `a` (tcp), which looks outside");
+    SAYS("probes: { a: { tcp: 'x:1' } }\ngroups: { g: [a], live: [g] }\n", "`live` requires probe `a`");
+    SAYS("probes: { a: { tcp: 'x:1' } }\ngroups: { health: [a] }\n", "`health` requires probe `a`");
+    SILENT("probes: { a: { tcp: 'x:1' } }\n", "looks outside");
+    SILENT("probes: { a: { tcp: 'x:1' } }\ngroups: { live: { all: [self], advisory: [a] } }\n", "looks outside");
+}
+
+TEST(a_shared_dependency_can_remove_everybody)
+{
+    SAYS("probes: { a: { tcp: 'x:1', shared: true } }\n", "all instances leave at once");
+    SILENT("probes: { a: { tcp: 'x:1', shared: true } }\ngroups: { ready: { all: [a], on_shared: warn } }\n", "all instances");
+    SILENT("probes: { a: { tcp: 'x:1', shared: true }, b: { tcp: 'x:1' } }\ngroups: { ready: { all: [b], advisory: [a] } }\n", "all instances");
+}
+
+TEST(schedules_that_cannot_work)
+{
+    SAYS("probes: { a: { tcp: 'x:1', interval: 2s } }\n", "its timeout (2s) is not shorter than its interval (2s)");
+    SAYS("probes: { a: { tcp: 'x:1', max_age: 5s } }\n", "max_age (5s) is shorter than interval and timeout together (12s)");
+    SAYS("probes: { a: { tcp: 'x:1', interval_unsettled: 20s } }\n", "interval_unsettled is longer than interval");
+    SILENT("probes: { a: { tcp: 'x:1' } }\n", "probe `a`:");
+}
+
+TEST(secrets_that_everybody_can_read)
+{
+    const char *path = temp_file("geheim\n");
+    char text[256];
+    snprintf(text, sizeof text, "probes: { a: { http: { url: 'http://x', bearer: { file: %s } } } }\n", path);
+    chmod(path, 0644);
+    SAYS(text, "everybody on this host can read the secret in /tmp/vitald-test-");
+    chmod(path, 0600);
+    SILENT(text, "everybody");
+    unlink(path);
+}
+
+TEST(details_on_open_addresses)
+{
+    SAYS("listen: { address: '0.0.0.0:1', serve: all }", "listener 0.0.0.0:1 shows every probe");
+    SAYS("listen: { address: ':1', serve: [status] }", "listener :1 shows every probe");
+    SILENT("listen: { address: '0.0.0.0:1' }", "shows every probe");
+    SILENT("listen: [ { address: '127.3.2.1:1', serve: all }, { address: '[::1]:1', serve: all }, { address: 'unix:/x', serve: all } ]", "shows every probe");
+}
+
+TEST(what_decides_nothing_or_cannot_pass)
+{
+    SAYS("probes: { a: { tcp: 'x:1' }, b: { tcp: 'x:1' } }\ngroups: { ready: [a] }\n", "probe `b` is in no group");
+    SILENT("probes: { a: { tcp: 'x:1' }, b: { tcp: 'x:1' } }\n", "is in no group");
+    SAYS("probes: { db: { postgres: 'postgres://h' } }\n", "vitald-postgres");
+    SAYS("probes: { db: { postgres: 'postgres://h' } }\n", "`ready` cannot pass");
+    SAYS("probes: {}\n", "no listener is configured: everything is served on 127.0.0.1:8686");
+}

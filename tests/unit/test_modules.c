@@ -1,0 +1,205 @@
+/* The registry, with the modules that are really built in, and with .so files that a compiler makes for the test. */
+#include "unit.h"
+
+#include <sys/stat.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "config/conf.h"
+#include "config/modules.h"
+#include "config/opt.h"
+#include "config/optdoc.h"
+
+TEST(every_built_in_module_is_sound_and_its_defaults_decode)
+{
+    unsigned count = 0;
+    for (size_t i = 0; builtin_modules[i]; i++, count++) {
+        const struct vital_module *m = builtin_modules[i];
+        char why[512];
+        struct diag d = { 0 };
+        struct buf text = BUF(65536);
+        struct opt_scope s = { .arena = arena_new(), .diag = &d };
+        void *data = arena_alloc(s.arena, m->conf_size);
+        CHECK_TEXT(modules_check(m, why, sizeof why), NULL);
+        CHECK(opt_defaults(&s, m->opts, data));
+        diag_print(&d, &text);
+        if (d.count)
+            fprintf(stderr, "%s: %s", m->name, text.data);
+        CHECK_INT(d.count, 0);
+        opt_release(m->opts, data);
+        opt_free_secrets(&s);
+        arena_free(s.arena);
+        diag_free(&d);
+        buf_free(&text);
+    }
+    CHECK(count >= 10);
+}
+
+TEST(no_module_option_hides_one_of_every_probe)
+{
+    static const char *const policy[] = { "interval", "timeout", "rise", "fall", "max_age", "jitter", "shared", "notify", "depends_on", "initial", "on_edge" };
+    for (size_t i = 0; builtin_modules[i]; i++)
+        for (size_t k = 0; k < sizeof policy / sizeof *policy; k++)
+            CHECK(!opt_row(builtin_modules[i]->opts, policy[k]));
+}
+
+TEST(a_struct_of_another_build_is_refused_with_both_versions)
+{
+    struct vital_module m = *builtin_modules[0];
+    char why[512];
+    m.abi = VITAL_ABI + 1;
+    CHECK(strstr(modules_check(&m, why, sizeof why), "ABI 2, this vitald has ABI 1"));
+    m.abi = VITAL_ABI;
+    m.magic = 1;
+    CHECK(strstr(modules_check(&m, why, sizeof why), "no vitald module"));
+    m.magic = VITAL_MAGIC;
+    m.size -= 8;
+    CHECK(strstr(modules_check(&m, why, sizeof why), "rebuild"));
+}
+
+TEST(a_careless_row_is_refused)
+{
+    static const struct { struct vital_opt row; const char *why; } rows[] = {
+        { { .name = "x", .type = VITAL_TYPE_COUNT, .help = "h" }, "unknown type" },
+        { { .name = "X", .type = VITAL_INT, .help = "h" }, "lower case" },
+        { { .name = "x", .type = VITAL_INT }, "has no help" },
+        { { .name = "x", .type = VITAL_WORD, .help = "h" }, "without words" },
+        { { .name = "x", .type = VITAL_BLOCKS, .help = "h" }, "without rows" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct vital_opt opts[2] = { rows[i].row, VITAL_OPT_END };
+        struct vital_module m = *builtin_modules[0];
+        char why[512];
+        m.opts = opts;
+        const char *said = modules_check(&m, why, sizeof why);
+        CHECK(said && strstr(said, rows[i].why));
+    }
+    struct vital_opt twice[] = { { .name = "a", .type = VITAL_INT, .flags = VITAL_BARE, .help = "h" }, { .name = "b", .type = VITAL_INT, .flags = VITAL_BARE, .help = "h" }, VITAL_OPT_END };
+    struct vital_module m = *builtin_modules[0];
+    char why[512];
+    m.opts = twice;
+    CHECK(strstr(modules_check(&m, why, sizeof why), "second BARE"));
+}
+
+/* ---- .so files ---------------------------------------------------------------------------------------------- */
+
+static char dir[] = "/tmp/vitald-modules-XXXXXX";
+
+static void compile(const char *name, const char *head, const char *inside)
+{
+    struct buf command = BUF(4096), path = BUF(256);
+    buf_printf(&path, "%s/%s.c", dir, name);
+    FILE *f = fopen(path.data, "w");
+    fprintf(f,
+            "#include \"vital_probe.h\"\nstruct c { int64_t x; };\n"
+            "static const struct vital_opt opts[] = { VITAL_OPT(struct c, x, INT, .def = \"1\", .help = \"x\"), VITAL_OPT_END };\n"
+            "static void start(struct vital_probe *p) { (void)p; }\n"
+            "static const struct vital_module m = { %s, .name = \"%s\", .summary = \"s\", .opts = opts, .conf_size = sizeof(struct c), .start = start };\nVITAL_EXPORT(m);\n",
+            head, inside);
+    fclose(f);
+    buf_printf(&command, "cc -std=c11 -shared -fPIC -Iprobes -o %s/%s.so %s", dir, name, path.data);
+    CHECK_INT(system(command.data), 0);
+    buf_free(&command);
+    buf_free(&path);
+}
+
+static void clean(void)
+{
+    struct buf command = BUF(256);
+    buf_printf(&command, "rm -rf %s", dir);
+    CHECK_INT(system(command.data), 0);
+    buf_free(&command);
+}
+
+static void refuses(const char *type, enum modules_result result, const char *why)
+{
+    const struct vital_module *m;
+    char *error;
+    CHECK_INT(modules_lookup(type, &m, &error), result);
+    CHECK(!m && error && strstr(error, why));
+    if (error && !strstr(error, why))
+        fprintf(stderr, "%s\n", error);
+    mem_free(error);
+}
+
+TEST(files_are_loaded_by_name_and_gated)
+{
+    CHECK(mkdtemp(dir) != NULL);
+    modules_set_dir(dir);
+    compile("good", "VITAL_MODULE_HEAD", "good");
+    compile("old", ".magic = VITAL_MAGIC, .abi = 0, .size = sizeof(struct vital_module)", "old");
+    compile("other", "VITAL_MODULE_HEAD", "another");
+    char path[64];
+    snprintf(path, sizeof path, "%s/text.so", dir);
+    FILE *f = fopen(path, "w");
+    fputs("no library", f);
+    fclose(f);
+    char *error;
+    const struct vital_module *m = modules_find("good", &error);
+    CHECK(m && !error && strcmp(m->name, "good") == 0);
+    CHECK(modules_find("good", &error) == m);
+    refuses("old", MODULES_UNUSABLE, "built for module ABI 0, this vitald has ABI 1");
+    refuses("other", MODULES_UNUSABLE, "its name inside is another one");
+    refuses("text", MODULES_UNUSABLE, "cannot be used");
+    refuses("postgres", MODULES_NOT_INSTALLED, "install the package vitald-postgres");
+    refuses("nonsense", MODULES_UNKNOWN, "no probe type `nonsense`");
+    refuses("../good", MODULES_UNKNOWN, "no probe type");
+    const struct vital_module *all[64];
+    size_t n = modules_all(all, 64);
+    bool found = false;
+    for (size_t i = 0; i < n; i++)
+        found |= all[i] == m;
+    CHECK(found);
+    clean();
+}
+
+/* ---- documentation ------------------------------------------------------------------------------------------ */
+
+TEST(the_schema_is_json_and_names_every_module)
+{
+    struct buf out = BUF(8 << 20);
+    size_t at = 0;
+    struct json_value root;
+    modules_set_dir("/nonexistent");
+    optdoc_schema(&out);
+    CHECK(!out.over);
+    CHECK_TEXT(json_check(out.data, out.len, &at, &root), NULL);
+    for (size_t i = 0; builtin_modules[i]; i++) {
+        char pointer[128];
+        snprintf(pointer, sizeof pointer, "/$defs/probe/properties/%s", builtin_modules[i]->name);
+        CHECK_INT(json_pointer(&root, pointer).kind, JSON_OBJECT);
+    }
+    buf_free(&out);
+}
+
+TEST(the_reference_is_a_configuration_that_changes_nothing)
+{
+    char path[] = "/tmp/vitald-reference-XXXXXX.yaml";
+    struct buf out = BUF(8 << 20);
+    struct diag d = { 0 };
+    const char *paths[] = { path };
+    optdoc_yaml(&out);
+    FILE *f = fdopen(mkstemps(path, 5), "w");
+    fputs(out.data, f);
+    fclose(f);
+    struct conf *c = conf_load(&(struct conf_request){ .paths = paths, .path_count = 1 }, &d);
+    CHECK_INT(d.count, 0);
+    CHECK(c && c->max_in_flight == 256 && c->probe_count == 1);
+    for (size_t i = 0; builtin_modules[i]; i++)
+        for (const struct vital_opt *row = builtin_modules[i]->opts; row->name; row++)
+            CHECK(strstr(out.data, row->help) != NULL);
+    conf_free(c);
+    diag_free(&d);
+    unlink(path);
+    buf_free(&out);
+}
+
+TEST(the_manual_has_no_line_that_mdoc_would_obey_by_mistake)
+{
+    struct buf out = BUF(8 << 20);
+    optdoc_man(&out);
+    for (const char *line = out.data; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+        CHECK(*line != '\'' && (*line != '.' || line[1] == '\\' || (line[1] >= 'A' && line[1] <= 'Z')));
+    buf_free(&out);
+}
