@@ -46,16 +46,16 @@ static void wait_pause(const struct waiting *w, unsigned ms)
     poll(NULL, 0, left < ms ? (int)left : (int)ms);
 }
 
-static int wait_expired(struct waiting *w)
+static int wait_expired(struct waiting *w, const char *state)
 {
     char span[CLOCK_TEXT];
+    clock_span(w->args->given & ARG_TIMEOUT ? w->args->timeout : WAIT_TIMEOUT_S * USEC_S, span);
     if (!w->reached) {
-        term_error("gave up: %s", w->last ? w->last : "nothing answered");
+        term_error("gave up after %s: %s", span, state);
         return EXIT_NO_DAEMON;
     }
-    term_error("%s did not %s%s within %s%s%s", w->group, w->until_fail ? "fail" : "pass", w->args->period ? " for long enough" : "",
-               clock_span(w->args->given & ARG_TIMEOUT ? w->args->timeout : WAIT_TIMEOUT_S * USEC_S, span),
-               w->last ? "; last: " : "", w->last ? w->last : "");
+    term_error("%s did not %s%s within %s: %s", w->group, w->until_fail ? "fail" : "pass", w->args->period ? " for long enough" : "",
+               span, state);
     return EXIT_NO;
 }
 
@@ -75,6 +75,8 @@ static int wait_converse(struct waiting *w, struct link *l)
         w->reached = true;
         if (!last)
             wait_say(w, r.text);
+        else if (!r.ok && r.code == CTL_TIMEOUT)
+            wait_expired(w, r.text);
         else if (!r.ok)
             term_error("%s", r.text);
         else if (!(w->args->given & ARG_QUIET))
@@ -118,7 +120,7 @@ static int wait_socket(struct waiting *w)
         if (code != GO_ON)
             return code;
         if (!wait_left(w))
-            return wait_expired(w);
+            return wait_expired(w, w->last ? w->last : "nothing answered");
         wait_pause(w, RETRY_MS);
     }
 }
@@ -157,7 +159,7 @@ static int wait_url(struct waiting *w, const struct url *u)
         if (good && clock_now() - since >= w->args->period)
             return EXIT_OK;
         if (!wait_left(w))
-            return wait_expired(w);
+            return wait_expired(w, w->last ? w->last : "nothing answered");
         wait_pause(w, POLL_MS);
     }
 }

@@ -75,8 +75,10 @@ static bool group_changes(const char *name)
 void group_watch_now(const char *name)
 {
     gid_t id = 0;
-    if (group_changes(name))
-        group_settle(name, group_resolve(name, &id), id);
+    if (!group_changes(name))
+        return;
+    bool found = group_resolve(name, &id);
+    group_settle(name, found, id);
 }
 
 void group_watch(const char *name)

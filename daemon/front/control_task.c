@@ -87,19 +87,18 @@ void task_render(struct control_client *c, const struct picture *p, view_fn *vie
 struct waiting {
     char group[CTL_NAME_MAX];
     bool until_fail, held;           /* held: it is now what is waited for, since `since` */
-    uint64_t hold, deadline, since, timeout;
+    uint64_t hold, deadline, since;
     uint64_t told;                   /* version of the verdict that the client was told of */
     bool told_any;
 };
 
-static void wait_tell(struct control_client *c, uint32_t group, bool final, const struct waiting *w)
+static void wait_tell(struct control_client *c, uint32_t group, bool final)
 {
     struct buf text = BUF(TEXT_MAX);
     const struct picture *p = picture_group(group);
-    char span[CLOCK_TEXT];
     brief_group(&text, p);
     if (final)
-        client_error(c, CTL_TIMEOUT, "not reached within %s: %s", clock_span(w->timeout, span), text.data);
+        client_error(c, CTL_TIMEOUT, "%s", text.data);
     else
         client_event(c, level_text(p->groups[0].level), text.data);
     picture_free(p);
@@ -134,11 +133,11 @@ static bool wait_step(struct control_client *c)
     if (good && now - w->since >= w->hold)
         return wait_reached(c, w, &v, now);
     if (now >= w->deadline) {
-        wait_tell(c, group, true, w);
+        wait_tell(c, group, true);
         return false;
     }
     if ((!w->told_any || w->told != v.version) && !client_is_full(c)) {
-        wait_tell(c, group, false, w);
+        wait_tell(c, group, false);
         w->told_any = true;
         w->told = v.version;
     }
@@ -150,7 +149,7 @@ void task_wait(struct control_client *c, const char *group, bool until_fail, uin
 {
     static const struct control_task task = { .step = wait_step, .endless = true };
     struct waiting *w = mem_alloc(sizeof *w);
-    *w = (struct waiting){ .until_fail = until_fail, .hold = hold, .timeout = timeout, .deadline = timeout ? clock_now() + timeout : TIME_NEVER };
+    *w = (struct waiting){ .until_fail = until_fail, .hold = hold, .deadline = timeout ? clock_now() + timeout : TIME_NEVER };
     snprintf(w->group, sizeof w->group, "%s", group);
     client_begin(c, &task, w);
 }

@@ -14,7 +14,10 @@ void brief_group(struct buf *out, const struct picture *pic)
         buf_printf(out, " (%s)", why_text(g->why));
     for (unsigned i = 0; i < g->cause_count && i < CAUSES_SHOWN; i++) {
         const struct picture_probe *p = &pic->probes[g->causes[i].probe];
-        buf_printf(out, "\n  %s is %s: ", p->name, state_text(p->state));
+        if (p->mode == MODE_FORCED)
+            buf_printf(out, "\n  %s is forced to count as %s, is %s: ", p->name, level_text(p->forced), state_text(p->state));
+        else
+            buf_printf(out, "\n  %s is %s: ", p->name, state_text(p->state));
         words_outcome(out, p);
         if (g->causes[i].caused_by_other && p->caused_by)
             buf_printf(out, ", caused by %s", p->caused_by);
