@@ -101,13 +101,12 @@ static struct sockaddr *address_of(struct stream *s, unsigned i, struct sockaddr
     return (struct sockaddr *)room;
 }
 
-/* Asking to connect again tells how it stands: done, not yet, or why not. A wake-up alone proves nothing. */
+/* Asking to connect again tells how it stands: done, not yet, or why not. A wake-up alone proves nothing. (A unix socket
+ * connects at once or not at all, and asking again would ask the backlog.) */
 static void try_look(struct stream *s, struct stream_try *t)
 {
-    struct sockaddr_un room;
-    socklen_t len;
-    const struct sockaddr *to = address_of(s, t->address, &room, &len);
-    if (connect(t->io.fd, to, len) == 0 || errno == EISCONN)
+    const struct resolve_address *to = s->unix_path ? NULL : &s->addresses[t->address];
+    if (!to || connect(t->io.fd, &to->u.any, to->len) == 0 || errno == EISCONN)
         stream_connected(s, t);
     else if (errno == EALREADY || errno == EINPROGRESS || errno == EINTR)
         loop_change(&t->io, LOOP_WRITE);

@@ -8,7 +8,7 @@
 
 struct issued { X509 *cert; EVP_PKEY *key; };
 
-static void issued_extend(X509 *x, X509 *issuer, int nid, const char *value)
+static inline void issued_extend(X509 *x, X509 *issuer, int nid, const char *value)
 {
     X509V3_CTX ctx;
     X509V3_set_ctx(&ctx, issuer, x, NULL, NULL, 0);
@@ -18,7 +18,7 @@ static void issued_extend(X509 *x, X509 *issuer, int nid, const char *value)
 }
 
 /* issuer NULL: a CA that signs itself. names: "DNS:a.test,IP:127.0.0.1", NULL = none; validity in days from now. */
-static struct issued issue(const struct issued *issuer, const char *common_name, const char *names, int from, int to)
+static inline struct issued issue(const struct issued *issuer, const char *common_name, const char *names, int from, int to)
 {
     static long serial;
     struct issued me = { X509_new(), EVP_EC_gen("P-256") };
@@ -36,20 +36,20 @@ static struct issued issue(const struct issued *issuer, const char *common_name,
     return me;
 }
 
-static void issued_free(struct issued *i)
+static inline void issued_free(struct issued *i)
 {
     X509_free(i->cert);
     EVP_PKEY_free(i->key);
 }
 
-static void write_cert(const char *path, X509 *cert)
+static inline void write_cert(const char *path, X509 *cert)
 {
     FILE *f = fopen(path, "w");
     PEM_write_X509(f, cert);
     fclose(f);
 }
 
-static void write_key(const char *path, EVP_PKEY *key, const char *passphrase)
+static inline void write_key(const char *path, EVP_PKEY *key, const char *passphrase)
 {
     FILE *f = fopen(path, "a");
     PEM_write_PrivateKey(f, key, passphrase ? EVP_aes_128_cbc() : NULL, NULL, 0, NULL, (void *)(uintptr_t)passphrase);
@@ -57,7 +57,7 @@ static void write_key(const char *path, EVP_PKEY *key, const char *passphrase)
 }
 
 /* A server's context that shows this certificate. */
-static SSL_CTX *serving(const struct issued *i)
+static inline SSL_CTX *serving(const struct issued *i)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     SSL_CTX_use_certificate(ctx, i->cert);

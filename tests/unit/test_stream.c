@@ -1,0 +1,783 @@
+#include "unit.h"
+#include "throwaway_ca.h"
+
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "io/loop.h"
+#include "io/stream.h"
+#include "io/tls.h"
+
+/* ---- names that lead where a test wants them to ---- */
+
+static const char *const *named;    /* the addresses of every name under .test */
+
+int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **out)
+{
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    struct addrinfo numeric = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM }, **end = out;
+    *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+    if (!strstr(host, ".test"))
+        return real(host, port, hints, out);
+    if (!named)
+        return EAI_NONAME;
+    for (const char *const *text = named; *text; text++, end = &(*end)->ai_next)
+        if (real(*text, NULL, &numeric, end) != 0)
+            abort();
+    return 0;
+}
+
+/* ---- a client that records ---- */
+
+struct seen {
+    struct stream *stream;
+    unsigned opens, datas, closes;
+    char data[1 << 20], text[300];
+    size_t len;
+    enum vital_reason reason;
+    const char *say;                 /* when it opens */
+    bool close_on_data, close_on_open, close_in_close;
+    char subject[64];
+    unsigned cert_count;
+    struct vital_stream_info info;
+    char address[64];
+};
+
+static void on_open(void *arg)
+{
+    struct seen *s = arg;
+    s->opens++;
+    stream_info(s->stream, &s->info);
+    snprintf(s->address, sizeof s->address, "%s", s->info.address);
+    if (s->say)
+        stream_write(s->stream, s->say, strlen(s->say)); /* a peer that has gone meanwhile may refuse it */
+    if (s->close_on_open)
+        stream_close(s->stream);
+}
+
+static void on_data(void *arg, const char *bytes, size_t len)
+{
+    struct seen *s = arg;
+    CHECK(len > 0 && len <= STREAM_READ_MAX);
+    CHECK(s->len + len < sizeof s->data);
+    memcpy(s->data + s->len, bytes, len);
+    s->len += len;
+    s->datas++;
+    if (s->close_on_data)
+        stream_close(s->stream);
+}
+
+static void on_closed(void *arg, enum vital_reason reason, const char *text)
+{
+    struct seen *s = arg;
+    s->closes++;
+    s->reason = reason;
+    snprintf(s->text, sizeof s->text, "%s", text);
+    struct vital_cert certs[4];
+    s->cert_count = stream_certificates(s->stream, certs, 4);
+    if (s->cert_count)
+        snprintf(s->subject, sizeof s->subject, "%s", certs[0].subject);
+    if (s->close_in_close)
+        stream_close(s->stream);
+}
+
+static const struct stream_ops ops = { .open = on_open, .data = on_data, .closed = on_closed };
+
+static void dial(struct seen *s, struct vital_dial d)
+{
+    s->stream = stream_dial(&d, &ops, s);
+    CHECK(s->stream != NULL);
+    CHECK_INT(s->opens + s->closes, 0); /* never inside */
+}
+
+static void turn(void)
+{
+    loop_wait(timer_next(loop_timers()));
+    timer_run(loop_timers(), loop_now());
+    loop_reap();
+}
+
+static void until(const unsigned *counter)
+{
+    while (!*counter)
+        turn();
+}
+
+static unsigned descriptors;
+
+static void start(void)
+{
+    loop_open();
+    descriptors = loop_fd_count();
+}
+
+static void finish(void)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        loop_wait(0);
+        loop_reap();
+    }
+    CHECK_INT(stream_count(), 0);
+    loop_close();
+}
+
+/* ---- servers ---- */
+
+static char port[8];
+
+static int listen_on(int family, const char *address, const char *unix_path)
+{
+    union { struct sockaddr any; struct sockaddr_in v4; struct sockaddr_in6 v6; struct sockaddr_un local; } at = { .any.sa_family = (sa_family_t)family };
+    socklen_t len = sizeof at;
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+    if (family == AF_UNIX)
+        snprintf(at.local.sun_path, sizeof at.local.sun_path, "%s", unix_path);
+    else
+        inet_pton(family, address, family == AF_INET ? (void *)&at.v4.sin_addr : (void *)&at.v6.sin6_addr);
+    if (family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    len = family == AF_INET ? sizeof at.v4 : family == AF_INET6 ? sizeof at.v6 : sizeof at.local;
+    if (bind(fd, &at.any, len) < 0 || listen(fd, 16) < 0)
+        abort();
+    getsockname(fd, &at.any, &len);
+    if (family != AF_UNIX)
+        snprintf(port, sizeof port, "%u", ntohs(at.v4.sin_port));
+    return fd;
+}
+
+static int accept_one(int listener)
+{
+    struct pollfd p = { .fd = listener, .events = POLLIN };
+    while (poll(&p, 1, 0) != 1)
+        turn();
+    return accept(listener, NULL, NULL);
+}
+
+static size_t read_some(int fd, char *into, size_t size)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    while (poll(&p, 1, 0) != 1)
+        turn();
+    ssize_t n = recv(fd, into, size, 0);
+    return n > 0 ? (size_t)n : 0;
+}
+
+static void reset(int fd)
+{
+    struct linger now = { .l_onoff = 1 };
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    close(fd);
+}
+
+#define TO_PORT { .host = "127.0.0.1", .port = port }
+
+/* ---- plain ---- */
+
+TEST(a_talk_over_tcp)
+{
+    static struct seen s = { .say = "hello" };
+    char heard[16] = "";
+    start();
+    int listener = listen_on(AF_INET, "127.0.0.1", NULL);
+    dial(&s, (struct vital_dial)TO_PORT);
+    int peer = accept_one(listener);
+    CHECK_INT(read_some(peer, heard, 15), 5);
+    CHECK_TEXT(heard, "hello");
+    CHECK_INT(s.opens, 1);
+    CHECK_TEXT(s.address, "127.0.0.1");
+    CHECK(!s.info.tls_version && !s.info.stale_name);
+    CHECK_INT(write(peer, "answer", 6), 6);
+    until(&s.datas);
+    CHECK_INT(s.len, 6);
+    close(peer);
+    until(&s.closes);
+    CHECK_INT(s.reason, VITAL_R_OK);
+    CHECK_INT(s.closes, 1);
+    close(listener);
+    CHECK_INT(loop_fd_count(), descriptors);
+    finish();
+}
+
+/* The whole of it is few turns and few system calls: this is the most frequent thing that the daemon does. */
+TEST(a_near_connect_needs_no_wake_up)
+{
+    static struct seen s = { .say = "hello" };
+    start();
+    int listener = listen_on(AF_INET, "127.0.0.1", NULL);
+    dial(&s, (struct vital_dial)TO_PORT);
+    turn();
+    CHECK_INT(s.opens, 1);
+    stream_close(s.stream);
+    close(listener);
+    finish();
+}
+
+TEST(the_data_before_an_end_is_delivered)
+{
+    static struct seen s;
+    start();
+    int listener = listen_on(AF_INET, "127.0.0.1", NULL);
+    dial(&s, (struct vital_dial)TO_PORT);
+    int peer = accept_one(listener);
+    static char much[300000];
+    memset(much, 'x', sizeof much);
+    for (size_t at = 0; at < sizeof much;) {
+        ssize_t n = send(peer, much + at, sizeof much - at, MSG_DONTWAIT);
+        at += n > 0 ? (size_t)n : 0;
+        turn();
+    }
+    close(peer);
+    until(&s.closes);
+    CHECK_INT(s.len, sizeof much);
+    CHECK_INT(s.reason, VITAL_R_OK);
+    close(listener);
+    finish();
+}
+
+TEST(failures_of_a_connect)
+{
+    static struct seen refused, reset_by, dgram, missing;
+    start();
+    int listener = listen_on(AF_INET, "127.0.0.1", NULL);
+    close(listener);
+    dial(&refused, (struct vital_dial)TO_PORT);
+    until(&refused.closes);
+    CHECK_INT(refused.reason, VITAL_R_REFUSED);
+    CHECK(strstr(refused.text, "connect to 127.0.0.1 port ") && strstr(refused.text, "Connection refused"));
+    CHECK_INT(refused.opens, 0);
+
+    listener = listen_on(AF_INET, "127.0.0.1", NULL);
+    dial(&reset_by, (struct vital_dial)TO_PORT);
+    reset(accept_one(listener));
+    until(&reset_by.closes);
+    CHECK_INT(reset_by.reason, VITAL_R_RESET);
+    close(listener);
+
+    dial(&missing, (struct vital_dial){ .unix_path = "/nonexistent/socket" });
+    until(&missing.closes);
+    CHECK_INT(missing.reason, VITAL_R_NOT_FOUND);
+    CHECK(strstr(missing.text, "/nonexistent/socket") != NULL);
+
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    snprintf(at.sun_path, sizeof at.sun_path, "/tmp/vitald-dgram-%d", (int)getpid());
+    CHECK_INT(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    dial(&dgram, (struct vital_dial){ .unix_path = at.sun_path });
+    until(&dgram.closes);
+    CHECK_INT(dgram.reason, VITAL_R_CONFIG);
+    close(fd);
+    unlink(at.sun_path);
+    CHECK_INT(loop_fd_count(), descriptors);
+    finish();
+}
+
+TEST(impossible_targets_fail_later_too)
+{
+    static const struct vital_dial dials[] = {
+        { .host = "127.0.0.1", .port = "0" }, { .host = "127.0.0.1", .port = "70000" }, { .host = "127.0.0.1", .port = "http" }, { .host = "127.0.0.1" },
+        { .port = "80" }, { .host = "127.0.0.1", .port = "80", .source = "localhost" },
+        { .unix_path = "/123456789/123456789/123456789/123456789/123456789/123456789/123456789/123456789/123456789/123456789/12345678" },
+    };
+    start();
+    for (unsigned i = 0; i < sizeof dials / sizeof *dials; i++) {
+        static struct seen s;
+        memset(&s, 0, sizeof s);
+        dial(&s, dials[i]);
+        until(&s.closes);
+        CHECK_INT(s.reason, VITAL_R_CONFIG);
+    }
+    finish();
+}
+
+TEST(unix_sockets_work_too)
+{
+    static struct seen s = { .say = "hello" };
+    char path[64], heard[16] = "";
+    start();
+    snprintf(path, sizeof path, "/tmp/vitald-stream-%d", (int)getpid());
+    int listener = listen_on(AF_UNIX, NULL, path);
+    dial(&s, (struct vital_dial){ .unix_path = path });
+    int peer = accept_one(listener);
+    read_some(peer, heard, 15);
+    CHECK_TEXT(heard, "hello");
+    CHECK_TEXT(s.address, path);
+    stream_close(s.stream);
+    CHECK_INT(read_some(peer, heard, 15), 0);
+    unlink(path);
+    close(peer);
+    close(listener);
+    finish();
+}
+
+TEST(a_backlog_that_is_full_means_busy)
+{
+    static struct seen s[40];
+    char path[64];
+    start();
+    snprintf(path, sizeof path, "/tmp/vitald-backlog-%d", (int)getpid());
+    int listener = listen_on(AF_UNIX, NULL, path); /* nobody accepts */
+    unsigned busy = 0;
+    for (unsigned i = 0; i < 40; i++)
+        dial(&s[i], (struct vital_dial){ .unix_path = path });
+    for (unsigned i = 0; i < 40; i++) {
+        while (!s[i].opens && !s[i].closes)
+            turn();
+        busy += s[i].closes && s[i].reason == VITAL_R_BUSY;
+        if (s[i].opens)
+            stream_close(s[i].stream);
+    }
+    CHECK(busy > 10 && busy < 40);
+    unlink(path);
+    close(listener);
+    finish();
+}
+
+TEST(closing_is_possible_everywhere)
+{
+    static struct seen at_once, on_opening, on_reading = { .close_on_data = true }, on_closing = { .close_in_close = true };
+    on_opening.close_on_open = true;
+    start();
+    int listener = listen_on(AF_INET, "127.0.0.1", NULL);
+    dial(&at_once, (struct vital_dial)TO_PORT);
+    stream_close(at_once.stream);
+    stream_close(at_once.stream);
+    dial(&on_opening, (struct vital_dial)TO_PORT);
+    until(&on_opening.opens);
+    dial(&on_reading, (struct vital_dial)TO_PORT);
+    until(&on_reading.opens);
+    close(accept_one(listener));
+    close(accept_one(listener));
+    int peer = accept_one(listener);
+    CHECK_INT(write(peer, "x", 1), 1);
+    close(peer);
+    until(&on_reading.datas);
+    dial(&on_closing, (struct vital_dial)TO_PORT);
+    close(accept_one(listener));
+    until(&on_closing.closes);
+    for (unsigned i = 0; i < 5; i++)
+        loop_wait(0);
+    CHECK_INT(at_once.opens + at_once.closes + on_opening.closes + on_reading.closes, 0);
+    CHECK_INT(on_closing.closes, 1);
+    close(listener);
+    CHECK_INT(loop_fd_count(), descriptors);
+    finish();
+}
+
+TEST(the_write_queue_is_bounded_and_drains_in_order)
+{
+    static struct seen s;
+    static char block[60000], heard[16384];
+    start();
+    int listener = listen_on(AF_INET, "127.0.0.1", NULL);
+    dial(&s, (struct vital_dial)TO_PORT);
+    CHECK(!stream_write(s.stream, "x", 1)); /* not open yet */
+    until(&s.opens);
+    size_t taken = 0, received = 0;
+    for (unsigned i = 0; i < sizeof block; i++)
+        block[i] = (char)(i % 251);
+    while (stream_write(s.stream, block, sizeof block))
+        taken += sizeof block;
+    CHECK(taken > STREAM_QUEUE_MAX / 2 && taken < 64u << 20);
+    int peer = accept_one(listener);
+    bool same = true;
+    for (size_t n; received < taken; received += n) {
+        n = read_some(peer, heard, sizeof heard);
+        for (size_t i = 0; i < n; i++)
+            same &= heard[i] == block[(received + i) % sizeof block];
+    }
+    CHECK(same);
+    CHECK(stream_write(s.stream, "x", 1));
+    stream_close(s.stream);
+    close(peer);
+    close(listener);
+    finish();
+}
+
+TEST(what_was_said_before_a_reset_of_our_writing_is_heard)
+{
+    static struct seen s;
+    start();
+    int listener = listen_on(AF_INET, "127.0.0.1", NULL);
+    dial(&s, (struct vital_dial)TO_PORT);
+    int peer = accept_one(listener);
+    until(&s.opens);
+    CHECK_INT(write(peer, "go away", 7), 7);
+    close(peer); /* our next write is answered by a reset */
+    CHECK(stream_write(s.stream, "x", 1));
+    usleep(1000);
+    stream_write(s.stream, "y", 1);
+    until(&s.closes);
+    CHECK_INT(s.len, 7);
+    close(listener);
+    finish();
+}
+
+TEST(without_descriptors_it_is_our_own_fault)
+{
+    static struct seen s;
+    struct rlimit few, before;
+    start();
+    int listener = listen_on(AF_INET, "127.0.0.1", NULL);
+    getrlimit(RLIMIT_NOFILE, &before);
+    few = before;
+    few.rlim_cur = (rlim_t)listener + 1;
+    setrlimit(RLIMIT_NOFILE, &few);
+    dial(&s, (struct vital_dial)TO_PORT);
+    until(&s.closes);
+    setrlimit(RLIMIT_NOFILE, &before);
+    CHECK_INT(s.reason, VITAL_R_NO_FDS);
+    close(listener);
+    finish();
+}
+
+TEST(the_source_address_is_ours_to_choose)
+{
+    static struct seen s, wrong;
+    struct sockaddr_in from;
+    socklen_t len = sizeof from;
+    char text[32];
+    start();
+    int listener = listen_on(AF_INET, "127.0.0.1", NULL);
+    dial(&s, (struct vital_dial){ .host = "127.0.0.1", .port = port, .source = "127.0.0.9" });
+    int peer = accept_one(listener);
+    getpeername(peer, (struct sockaddr *)&from, &len);
+    CHECK_TEXT(inet_ntop(AF_INET, &from.sin_addr, text, sizeof text), "127.0.0.9");
+    until(&s.opens);
+    stream_close(s.stream);
+    dial(&wrong, (struct vital_dial){ .host = "127.0.0.1", .port = port, .source = "::1" });
+    until(&wrong.closes);
+    CHECK_INT(wrong.reason, VITAL_R_UNREACHABLE);
+    CHECK(strstr(wrong.text, "(from ::1)") != NULL);
+    close(peer);
+    close(listener);
+    finish();
+}
+
+/* ---- several addresses ---- */
+
+TEST(the_next_address_is_tried_at_once_when_one_fails)
+{
+    static const char *const addresses[] = { "::1", "127.0.0.1", NULL };
+    static struct seen s;
+    named = addresses;
+    start();
+    int listener = listen_on(AF_INET, "127.0.0.1", NULL); /* nobody on ::1 */
+    uint64_t began = clock_now();
+    dial(&s, (struct vital_dial){ .host = "two.test", .port = port });
+    until(&s.opens);
+    CHECK(clock_now() - began < 200 * USEC_MS);
+    CHECK_TEXT(s.address, "127.0.0.1");
+    stream_close(s.stream);
+    close(listener);
+
+    static struct seen none;
+    dial(&none, (struct vital_dial){ .host = "two.test", .port = port });
+    until(&none.closes);
+    CHECK_INT(none.reason, VITAL_R_REFUSED); /* the telling one, not "no IPv6 here" */
+    CHECK(strstr(none.text, "(all 2 addresses failed)") != NULL);
+    finish();
+}
+
+/* A backlog of one that is full swallows connects without a word, as a firewall does. */
+static int black_hole(const char *address, int *fillers, unsigned count)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    inet_pton(AF_INET, address, &at.sin_addr);
+    at.sin_port = htons((in_port_t)atoi(port));
+    if (bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, 0) < 0)
+        abort();
+    for (unsigned i = 0; i < count; i++) {
+        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        connect(fillers[i], (struct sockaddr *)&at, sizeof at);
+    }
+    return fd;
+}
+
+TEST(a_silent_address_is_overtaken_by_the_next)
+{
+    static const char *const addresses[] = { "127.0.0.2", "127.0.0.1", NULL };
+    static struct seen s, silent;
+    int fillers[4];
+    named = addresses;
+    start();
+    int listener = listen_on(AF_INET, "127.0.0.1", NULL);
+    int hole = black_hole("127.0.0.2", fillers, 4);
+    uint64_t began = clock_now();
+    dial(&s, (struct vital_dial){ .host = "two.test", .port = port });
+    until(&s.opens);
+    CHECK(clock_now() - began >= 240 * USEC_MS);
+    CHECK_TEXT(s.address, "127.0.0.1");
+    CHECK(s.info.connect >= 240 * USEC_MS);
+    stream_close(s.stream);
+    /* Alone, it neither opens nor ends: the deadline is the engine's. And the loop does not spin meanwhile. */
+    dial(&silent, (struct vital_dial){ .host = "127.0.0.2", .port = port });
+    uint64_t turns = loop_turns();
+    for (uint64_t end = clock_now() + 100 * USEC_MS; clock_now() < end;) {
+        uint64_t next = timer_next(loop_timers());
+        loop_wait(next < end ? next : end);
+        timer_run(loop_timers(), loop_now());
+    }
+    CHECK(loop_turns() - turns < 10);
+    CHECK_INT(silent.opens + silent.closes, 0);
+    stream_close(silent.stream);
+    for (unsigned i = 0; i < 4; i++)
+        close(fillers[i]);
+    close(hole);
+    close(listener);
+    CHECK_INT(loop_fd_count(), descriptors + 1); /* the resolver's eventfd */
+    finish();
+}
+
+TEST(a_name_that_does_not_exist)
+{
+    static struct seen s, cancelled;
+    start();
+    dial(&s, (struct vital_dial){ .host = "no-such.test", .port = "80" });
+    dial(&cancelled, (struct vital_dial){ .host = "nor-this.test", .port = "80" });
+    stream_close(cancelled.stream);
+    until(&s.closes);
+    CHECK_INT(s.reason, VITAL_R_DNS);
+    CHECK(strstr(s.text, "no-such.test: ") != NULL);
+    CHECK_INT(cancelled.closes, 0);
+    finish();
+}
+
+/* ---- TLS: a server in a process of its own, which does as it is told ---- */
+
+static struct issued ca;
+static struct vital_tls *trusting;
+
+enum manner { ECHO, ABRUPT, RESET, SILENT, TALK_PLAIN, WANT_CERTIFICATE, FLOOD, STARTTLS };
+
+static _Noreturn void serve_tls(int listener, SSL_CTX *ctx, enum manner manner, int report)
+{
+    char bytes[16384] = "";
+    signal(SIGPIPE, SIG_IGN);
+    int peer = accept(listener, NULL, NULL);
+    if (manner == SILENT)
+        pause();
+    if (manner == TALK_PLAIN) {
+        dprintf(peer, "220 hello\r\n");
+        pause();
+    }
+    if (manner == STARTTLS) {
+        dprintf(peer, "220 hello\r\n");
+        if (recv(peer, bytes, sizeof bytes, 0) <= 0)
+            _exit(1);
+        dprintf(peer, "220 go\r\n");
+    }
+    SSL *ssl = SSL_new(ctx);
+    SSL_set_fd(ssl, peer);
+    int done = SSL_accept(ssl), n = done == 1 ? SSL_read(ssl, bytes, sizeof bytes) : 0;
+    if (manner == RESET)
+        reset(peer);
+    if (manner == ABRUPT)
+        close(peer);
+    if (manner == FLOOD)
+        for (unsigned i = 0; i < 40; i++)
+            SSL_write(ssl, bytes, sizeof bytes);
+    if (manner == ECHO || manner == STARTTLS)
+        SSL_write(ssl, bytes, n);
+    if (manner == ECHO || manner == FLOOD)
+        SSL_shutdown(ssl);
+    int end = SSL_read(ssl, bytes, sizeof bytes);
+    bool goodbye = SSL_get_error(ssl, end) == SSL_ERROR_ZERO_RETURN;
+    if (write(report, goodbye ? "g" : "-", 1) != 1)
+        _exit(1);
+    _exit(0);
+}
+
+static int reported;
+static pid_t server;
+
+static void serving_as(enum manner manner, const char *names, int to)
+{
+    int ends[2];
+    ca = issue(NULL, "Test CA", NULL, -1, 100);
+    struct issued it = issue(&ca, "the server", names, -20, to);
+    int listener = listen_on(AF_INET, "127.0.0.1", NULL);
+    CHECK_INT(pipe(ends), 0);
+    server = fork();
+    if (server == 0) {
+        SSL_CTX *ctx = serving(&it);
+        X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), ca.cert);
+        if (manner == WANT_CERTIFICATE)
+            SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+        close(ends[0]);
+        serve_tls(listener, ctx, manner, ends[1]);
+    }
+    close(listener);
+    close(ends[1]);
+    reported = ends[0];
+    issued_free(&it);
+    char path[64], *error;
+    snprintf(path, sizeof path, "/tmp/vitald-ca-%d.pem", (int)getpid());
+    write_cert(path, ca.cert);
+    trusting = tls_client(&(struct tls_settings){ .ca = path, .verify = true }, &error);
+    CHECK(trusting != NULL);
+    unlink(path);
+    start();
+}
+
+static void tls_finish(void)
+{
+    finish();
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+    tls_release(trusting);
+    issued_free(&ca);
+}
+
+#define TO_TLS { .host = "127.0.0.1", .port = port, .tls = trusting, .tls_name = "a.test" }
+
+TEST(a_talk_over_tls)
+{
+    static struct seen s = { .say = "hello" };
+    serving_as(ECHO, "DNS:a.test", 10);
+    dial(&s, (struct vital_dial)TO_TLS);
+    until(&s.closes);
+    CHECK_INT(s.opens, 1);
+    CHECK_TEXT(s.info.tls_version, "TLSv1.3");
+    CHECK(s.info.tls > 0 && s.info.connect > 0);
+    CHECK_INT(s.len, 5);
+    CHECK_INT(s.reason, VITAL_R_OK);
+    CHECK(s.cert_count >= 1);
+    CHECK_TEXT(s.subject, "CN = the server");
+    tls_finish();
+}
+
+TEST(tls_ends_are_told_apart)
+{
+    static struct seen s[2];
+    static const struct { enum manner manner; enum vital_reason reason; } table[] = { { ABRUPT, VITAL_R_OK }, { RESET, VITAL_R_RESET } };
+    for (unsigned i = 0; i < 2; i++) {
+        s[i].say = "hello";
+        serving_as(table[i].manner, "DNS:a.test", 10);
+        dial(&s[i], (struct vital_dial)TO_TLS);
+        until(&s[i].closes);
+        CHECK_INT(s[i].opens, 1);
+        CHECK_INT(s[i].reason, table[i].reason);
+        tls_finish();
+    }
+}
+
+TEST(closing_says_goodbye)
+{
+    char said = 0;
+    serving_as(STARTTLS, "DNS:a.test", 10);
+    static struct seen plain = { .say = "STARTTLS\r\n" };
+    dial(&plain, (struct vital_dial)TO_PORT);
+    while (!plain.len || plain.data[plain.len - 1] != '\n' || !strstr(plain.data, "go"))
+        turn();
+    CHECK_INT(plain.opens, 1);
+    plain.say = "secret";
+    plain.len = plain.datas = 0;
+    CHECK(stream_starttls(plain.stream, trusting, "a.test", NULL));
+    CHECK_INT(plain.opens, 1); /* not inside */
+    CHECK(!stream_write(plain.stream, "x", 1)); /* nothing in the clear from now on */
+    until(&plain.datas);
+    CHECK_INT(plain.opens, 2);
+    CHECK(!strncmp(plain.data, "secret", 6));
+    CHECK(!stream_starttls(plain.stream, trusting, "a.test", NULL)); /* once */
+    stream_close(plain.stream);
+    loop_reap();
+    CHECK_INT(read(reported, &said, 1), 1);
+    CHECK_INT(said, 'g');
+    tls_finish();
+}
+
+TEST(a_starttls_with_the_wrong_name_fails_later)
+{
+    static struct seen s = { .say = "STARTTLS\r\n" };
+    serving_as(STARTTLS, "DNS:a.test", 10);
+    dial(&s, (struct vital_dial)TO_PORT);
+    while (!strstr(s.data, "go"))
+        turn();
+    CHECK(stream_starttls(s.stream, trusting, "b.test", NULL));
+    CHECK_INT(s.closes, 0);
+    until(&s.closes);
+    CHECK_INT(s.reason, VITAL_R_CERT_NAME);
+    CHECK(s.cert_count >= 1);
+    tls_finish();
+}
+
+TEST(a_refused_certificate_is_shown_at_the_end)
+{
+    static struct seen expired, other;
+    serving_as(ECHO, "DNS:a.test", -1);
+    dial(&expired, (struct vital_dial)TO_TLS);
+    until(&expired.closes);
+    CHECK_INT(expired.opens, 0);
+    CHECK_INT(expired.reason, VITAL_R_CERT_EXPIRED);
+    CHECK_TEXT(expired.subject, "CN = the server");
+    CHECK(strstr(expired.text, "has expired") != NULL);
+    tls_finish();
+    serving_as(ECHO, "DNS:a.test", 10);
+    dial(&other, (struct vital_dial){ .host = "127.0.0.1", .port = port, .tls = trusting });
+    until(&other.closes);
+    CHECK_INT(other.reason, VITAL_R_CERT_NAME);
+    tls_finish();
+}
+
+TEST(a_wanted_client_certificate_is_a_failure_of_tls_not_an_empty_answer)
+{
+    static struct seen s = { .say = "GET / HTTP/1.1\r\n\r\n" };
+    serving_as(WANT_CERTIFICATE, "DNS:a.test", 10);
+    dial(&s, (struct vital_dial)TO_TLS);
+    until(&s.closes);
+    CHECK_INT(s.reason, VITAL_R_TLS);
+    CHECK(strstr(s.text, "client certificate") != NULL);
+    tls_finish();
+}
+
+TEST(a_peer_without_tls_is_told_apart_from_a_silent_one)
+{
+    static struct seen plain, silent;
+    serving_as(TALK_PLAIN, "DNS:a.test", 10);
+    dial(&plain, (struct vital_dial)TO_TLS);
+    until(&plain.closes);
+    CHECK_INT(plain.reason, VITAL_R_TLS);
+    CHECK(strstr(plain.text, "does not speak TLS") != NULL);
+    tls_finish();
+    serving_as(SILENT, "DNS:a.test", 10);
+    dial(&silent, (struct vital_dial)TO_TLS);
+    for (uint64_t end = clock_now() + 50 * USEC_MS; clock_now() < end;) {
+        loop_wait(end);
+        timer_run(loop_timers(), clock_now());
+    }
+    CHECK_INT(silent.opens + silent.closes, 0);
+    CHECK(loop_turns() < 20);
+    stream_close(silent.stream);
+    tls_finish();
+}
+
+TEST(a_tls_flood_is_read_whole)
+{
+    static struct seen s = { .say = "hello" };
+    serving_as(FLOOD, "DNS:a.test", 10);
+    dial(&s, (struct vital_dial)TO_TLS);
+    until(&s.closes);
+    CHECK_INT(s.len, 40 * 16384);
+    CHECK_INT(s.reason, VITAL_R_OK);
+    tls_finish();
+}
+
+TEST(errno_becomes_a_reason)
+{
+    CHECK_INT(stream_reason(ECONNREFUSED), VITAL_R_REFUSED);
+    CHECK_INT(stream_reason(EHOSTUNREACH), VITAL_R_UNREACHABLE);
+    CHECK_INT(stream_reason(ETIMEDOUT), VITAL_R_TIMEOUT);
+    CHECK_INT(stream_reason(EMFILE), VITAL_R_NO_FDS);
+    CHECK_INT(stream_reason(EIO), VITAL_R_IO_ERROR);
+}
