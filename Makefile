@@ -100,7 +100,7 @@ $(foreach m,$(HEAVY),$(eval $(call module_parts,$(m))))
 $(B)/tests/%: tests/unit/%.c tests/unit/unit.h $(B)/libvitald.a
 	@mkdir -p $(@D)
 	$(call say,TEST)
-	$(Q)$(COMPILE) -Itests/unit -Itests/sim -o $@ $< $(LINK) $(B)/libvitald.a $(LIBS)
+	$(Q)$(COMPILE) -Wno-unused-function -Itests/unit -Itests/sim -o $@ $< $(LINK) $(B)/libvitald.a $(LIBS)
 
 $(B)/tests/sim: $(wildcard tests/sim/*.c) $(wildcard tests/sim/*.h) $(B)/libvitald.a
 	@mkdir -p $(@D)

@@ -108,6 +108,8 @@ static void open_log(const struct args *a, const struct conf *conf)
     static const char *const levels[] = { "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug" };
     unsigned format = conf ? conf->log_format : LOG_FORMAT_AUTO;
     unsigned level = conf ? (unsigned)conf->log_level : LOG_INFO;
+    if (a->action == ACTION_ONCE)
+        level = LOG_ERR; /* the table and what it waits for are what is asked for */
     for (unsigned i = 0; a->log_format && i < sizeof formats / sizeof *formats; i++)
         if (!strcmp(a->log_format, formats[i]))
             format = i;

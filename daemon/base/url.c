@@ -86,18 +86,21 @@ static bool part_starts(struct part p, const char *prefix)
     return p.len >= strlen(prefix) && !memcmp(p.at, prefix, strlen(prefix));
 }
 
+#define PORT_RANGE "the port must be a number from 1 to 65535"
+
+/* 0 is for listening only; settle() refuses it elsewhere. */
 static const char *take_port(struct part p, struct url *u)
 {
     unsigned value = 0;
-    if (!p.len || p.len > 5 || p.at[0] == '0')
-        return "the port must be a number from 1 to 65535";
+    if (!p.len || p.len > 5 || (p.at[0] == '0' && p.len > 1))
+        return PORT_RANGE;
     for (size_t i = 0; i < p.len; i++) {
         if (!is_digit(p.at[i]))
-            return "the port must be a number from 1 to 65535";
+            return PORT_RANGE;
         value = value * 10 + (unsigned)(p.at[i] - '0');
     }
     if (value > 65535)
-        return "the port must be a number from 1 to 65535";
+        return PORT_RANGE;
     memcpy(u->port, p.at, p.len);
     return NULL;
 }
@@ -290,8 +293,10 @@ static const char *parse(struct part p, struct url *u)
 }
 
 /* A refused URL leaves nothing behind that could be used, or shown, by mistake. */
-static const char *settle(const char *error, struct url *u)
+static const char *settle(const char *error, bool to_listen, struct url *u)
 {
+    if (!error && !to_listen && !strcmp(u->port, "0"))
+        error = PORT_RANGE;
     if (error)
         explicit_bzero(u, sizeof *u);
     return error;
@@ -300,33 +305,33 @@ static const char *settle(const char *error, struct url *u)
 const char *url_parse(const char *text, size_t len, struct url *u)
 {
     *u = (struct url){ 0 };
-    return settle(parse((struct part){ text, len }, u), u);
+    return settle(parse((struct part){ text, len }, u), false, u);
 }
 
-static const char *parse_address(struct part p, bool bare_port, struct url *u)
+static const char *parse_address(struct part p, bool to_listen, struct url *u)
 {
     const char *error = check_bytes(p);
     if (error)
         return error;
     if (part_starts(p, "unix:")) {
-        strcpy(u->scheme, "unix");
+        memcpy(u->scheme, "unix", sizeof "unix");
         error = take_socket(part_after(p, 5), u);
         return error || !u->path[0] ? error : "nothing may follow the socket's path";
     }
     if (part_until(p, "/").len < p.len)
         return "there is a '/' in it: an address is host:port, [IPv6]:port or unix:/path";
     bool digits = part_until(p, "0123456789").len == 0 && part_until(p, ":.-_").len == p.len;
-    if (bare_port && p.at[0] == ':')
+    if (to_listen && p.at[0] == ':')
         return take_port(part_after(p, 1), u);
-    if (bare_port && digits)
+    if (to_listen && digits)
         return take_port(p, u);
     return take_host_port(p, u);
 }
 
-const char *url_parse_address(const char *text, size_t len, bool bare_port, struct url *u)
+const char *url_parse_address(const char *text, size_t len, bool to_listen, struct url *u)
 {
     *u = (struct url){ 0 };
-    return settle(parse_address((struct part){ text, len }, bare_port, u), u);
+    return settle(parse_address((struct part){ text, len }, to_listen, u), to_listen, u);
 }
 
 static bool is_zone(const char *zone)

@@ -20,8 +20,8 @@ struct url {
 
 /* NULL, or what is wrong; never with a part of the text in it. */
 const char *url_parse(const char *text, size_t len, struct url *);
-/* host:port, [v6]:port, host, unix:/path, and with `bare_port` also :port and port. */
-const char *url_parse_address(const char *text, size_t len, bool bare_port, struct url *);
+/* host:port, [v6]:port, host, unix:/path, and `to_listen` also :port, port, and port 0 (the system picks one). */
+const char *url_parse_address(const char *text, size_t len, bool to_listen, struct url *);
 /* Percent-decodes into room; false on bad escapes, NUL, or when it does not fit. '+' stays '+'. */
 bool url_decode(const char *text, size_t len, char *room, size_t size);
 bool url_is_numeric(const char *host, int *family);     /* AF_INET / AF_INET6; zone ids allowed */

@@ -414,7 +414,7 @@ TEST(a_stranger_is_no_probe)
     fflush(NULL);
     pid_t child = fork();
     if (!child) {
-        freopen("/dev/null", "w", stderr);
+        CHECK(freopen("/dev/null", "w", stderr));
         probe_of(&impostor.handle);
         _exit(0);
     }

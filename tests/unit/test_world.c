@@ -240,7 +240,7 @@ TEST(a_cycle_is_a_broken_invariant)
     fflush(NULL);
     pid_t child = fork();
     if (!child) {
-        freopen("/dev/null", "w", stderr);
+        CHECK(freopen("/dev/null", "w", stderr));
         adopt(&w);
         _exit(0);
     }
