@@ -219,11 +219,17 @@ static void render_next(struct connection *c)
     c->rest = NULL;
 }
 
-/* One send a turn: a reader that takes everything at once gets its megabytes without holding the loop. */
+/* One chunk is rendered a turn, whoever gets it: readers that take everything at once get their megabytes in turns, and
+ * between any two chunks verdicts are served. */
 static void write_more(struct connection *c)
 {
-    if (c->out_at == c->out.len && c->rest)
+    static uint64_t rendered;
+    if (c->out_at == c->out.len && c->rest) {
+        if (rendered == loop_turns())
+            return;
+        rendered = loop_turns();
         render_next(c);
+    }
     ssize_t sent = transmit(c, c->out.data + c->out_at, c->out.len - c->out_at);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
         close_connection(c);
