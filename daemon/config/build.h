@@ -53,6 +53,7 @@ extern const struct vital_opt conf_policy_rows[], conf_setting_rows[], conf_grou
 struct conf_section { const char *name; const struct vital_opt *rows; const char *form, *help; };
 extern const struct conf_section conf_sections[];
 
+void build_implied(struct build *);     /* conf_settings.c: what is there without being written goes into the tree */
 void build_settings(struct build *);
 void build_defaults(struct build *);    /* conf_defaults.c */
 void build_probes(struct build *);      /* conf_probes.c */

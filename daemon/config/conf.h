@@ -102,7 +102,7 @@ struct conf {
 
 /* How conf is made without seeing io/: main wires these. */
 struct conf_hooks {
-    /* settings: struct tls_settings of io/tls.h, built by the TLS row type; see config/opt.c */
+    /* settings: struct tls_settings (base/tls_settings.h), made by the TLS row type; see config/opt_secret.c */
     const struct vital_tls *(*tls_build)(const void *settings, char **error);
     void (*tls_release)(const struct vital_tls *);
     bool (*tls_same)(const struct vital_tls *, const struct vital_tls *);

@@ -290,6 +290,16 @@ static void rule_times(struct lint *l)
     }
 }
 
+static void rule_in_flight(struct lint *l)
+{
+    double attempts = 0;
+    for (uint32_t i = 0; i < l->conf->probe_count; i++)
+        attempts += (double)l->conf->probes[i].timeout / (double)longer(l->conf->probes[i].interval_down, l->conf->probes[i].timeout);
+    if (attempts > l->conf->max_in_flight)
+        diag_add(l->diag, DIAG_WARNING, (struct diag_place){ 0 }, "when all targets hang, %.0f attempts run at the same time, but max_in_flight is %u: probes would come late; raise it, or shorten timeouts",
+                 attempts, l->conf->max_in_flight);
+}
+
 /* Without a listener of their own, it should be seen what the default one offers. */
 static void rule_listener(struct lint *l)
 {
@@ -302,7 +312,7 @@ static void rule_listener(struct lint *l)
 
 static void (*const probe_rules[])(struct lint *, uint32_t probe) = { rule_missing,      rule_timeout, rule_age,    rule_unsettled, rule_secrets,
                                                                       rule_outside_live, rule_shared,  rule_unused };
-static void (*const rules[])(struct lint *) = { rule_exposed, rule_consumers, rule_listener, rule_times };
+static void (*const rules[])(struct lint *) = { rule_exposed, rule_in_flight, rule_consumers, rule_listener, rule_times };
 
 void conf_lint(const struct conf *c, struct diag *d)
 {

@@ -53,7 +53,8 @@ static void put_numbers(struct buf *out, const struct vital_number *n)
             buf_printf(out, " No ( %s )", n->unit);
         buf_char(out, '\n');
         put(out, n->help);
-        buf_printf(out, n->label ? ", one for each %s" : "", n->label);
+        if (n->label)
+            buf_printf(out, ", one for each %s", n->label);
         buf_text(out, n->counter ? "; a counter.\n" : ".\n");
     }
     buf_text(out, ".El\n");

@@ -236,10 +236,8 @@ static struct loaded load_two(const char *a, const char *b)
 {
     const char *paths[] = { temp_file(a), temp_file(b) };
     struct loaded l = load_files(paths, 2);
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 2; i++)
         unlink(paths[i]);
-        mem_free((char *)(uintptr_t)paths[i]);
-    }
     return l;
 }
 

@@ -84,6 +84,12 @@ TEST(schedules_that_cannot_work)
     SILENT("probes: { a: { tcp: 'x:1' } }\n", "probe `a`:");
 }
 
+TEST(more_attempts_than_fit)
+{
+    SAYS("max_in_flight: 1\nprobes: { a: { tcp: 'x:1', interval: 2s }, b: { tcp: 'x:1', interval: 2s } }\n", "when all targets hang, 2 attempts run");
+    SILENT("max_in_flight: 2\nprobes: { a: { tcp: 'x:1', interval: 2s }, b: { tcp: 'x:1' } }\n", "when all targets hang");
+}
+
 TEST(secrets_that_everybody_can_read)
 {
     const char *path = temp_file("geheim\n");
