@@ -231,7 +231,16 @@ static void keep_outcome(struct probe *p, const struct outcome *o, uint64_t now)
     engine.stats.attempts[o->class]++;
 }
 
-/* The closed door of settling: classes up to fail are the levels. */
+static void stall_is_over_for(struct probe *p)
+{
+    if (!p->stall_awaited)
+        return;
+    p->stall_awaited = false;
+    if (!--engine.stall_left)
+        timer_set(&engine.expiries, &engine.stall_end, clock_now());
+}
+
+/* Classes up to fail are the levels. */
 static void settle(struct probe *p, enum vital_class class, uint64_t now)
 {
     struct record *r = &p->record;
@@ -253,16 +262,8 @@ static void settle(struct probe *p, enum vital_class class, uint64_t now)
     r->numbers = p->reported;
     p->reported = old;
     engine.samples++;
+    stall_is_over_for(p);
     tell(p, before, reason_text(r->reason), r->text);
-}
-
-static void stall_is_over_for(struct probe *p)
-{
-    if (!p->stall_awaited)
-        return;
-    p->stall_awaited = false;
-    if (!--engine.stall_left)
-        timer_set(&engine.expiries, &engine.stall_end, clock_now());
 }
 
 /* The one sink. outcome NULL: cancelled. finished: the module said so itself, and is not told again. */
@@ -271,6 +272,8 @@ static void attempt_end(struct probe *p, const struct outcome *outcome, bool fin
     CORE_ASSERT(p->attempt != ATTEMPT_NONE);
     uint64_t now = clock_now();
     bool begun = p->attempt == ATTEMPT_RUNNING;
+    if (outcome)
+        engine_catch_up(now); /* the state may have grown stale meanwhile, and then this outcome settles at once */
     p->attempt = ATTEMPT_NONE;
     timer_clear(engine.timers, &p->plan.timer);
     if (outcome)
@@ -283,7 +286,6 @@ static void attempt_end(struct probe *p, const struct outcome *outcome, bool fin
     if (outcome) {
         if (outcome->class != VITAL_INTERNAL)
             settle(p, outcome->class, now);
-        stall_is_over_for(p);
         sched_next(p, now);
         probe_arm_expiry(p);
         world_cast(engine.world, p);
@@ -547,13 +549,21 @@ void probe_free(struct probe *p)
     mem_free(p);
 }
 
+/* What was counted under another policy may not exceed what this one allows. */
+static void follow_policy(struct probe *p)
+{
+    const struct settle_rule rule = probe_rule(p);
+    settle_clamp(&p->record.settle, &rule);
+    if (p->record.fresh_shift > p->conf->max_age)
+        p->record.fresh_shift = p->conf->max_age;
+}
+
 void probe_set_policy(struct probe *p, const struct conf_probe *conf, uint64_t now)
 {
     const struct conf_probe *old = p->conf;
     p->conf = conf;
     p->handle.name = conf->name;
-    const struct settle_rule rule = probe_rule(p);
-    settle_clamp(&p->record.settle, &rule);
+    follow_policy(p);
     if (old->interval != conf->interval || old->interval_unsettled != conf->interval_unsettled ||
         old->interval_down != conf->interval_down)
         sched_replan(p, now);
@@ -568,8 +578,7 @@ void probe_inherit(struct probe *p, struct probe *old)
     p->record = old->record;
     old->record = (struct record){ 0 };
     p->order = old->order;
-    const struct settle_rule rule = probe_rule(p);
-    settle_clamp(&p->record.settle, &rule);
+    follow_policy(p);
     probe_arm_expiry(p);
 }
 

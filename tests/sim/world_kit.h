@@ -41,7 +41,8 @@ struct fake {
     unsigned starts, cancels, releases, received;
     bool running;
     uint64_t began;
-    uint64_t tag;             /* the simulation's */
+    struct timer reply;       /* the simulation's: when its attempt will be answered */
+    struct vital_probe *self;
 };
 
 static const struct vital_opt fake_rows[] = {
@@ -122,14 +123,16 @@ KIT void kit_finish(struct vital_probe *p, enum vital_class class, enum vital_re
 
 static unsigned kit_closes, kit_closes_kept, kit_serves, kit_lines;
 static void (*kit_on_serve)(void);
+static void (*kit_on_close)(struct probe *);
 static bool (*kit_on_refresh)(struct probe *);
 static char kit_log[512];
 
 static void kit_close_all(struct probe *p, bool kept_too)
 {
-    (void)p;
     kit_closes++;
     kit_closes_kept += kept_too;
+    if (kit_on_close)
+        kit_on_close(p);
 }
 
 static void kit_serve_ready(void)
