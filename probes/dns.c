@@ -297,9 +297,9 @@ static void tcp_open(struct vital_probe *p, struct vital_io *io, void *arg)
 {
     (void)arg;
     struct dns_priv *t = p->priv;
-    const uint8_t length[2] = { (uint8_t)(t->query_len >> 8), (uint8_t)t->query_len };
-    p->host->write(io, length, sizeof length);
-    p->host->write(io, t->query, t->query_len);
+    uint8_t message[2 + DNS_QUERY_MAX] = { (uint8_t)(t->query_len >> 8), (uint8_t)t->query_len };
+    memcpy(message + 2, t->query, t->query_len);
+    p->host->write(io, message, 2 + t->query_len); /* in one piece, for there are servers that read no further (RFC 7766, 8) */
 }
 
 static void tcp_data(struct vital_probe *p, struct vital_io *io, void *arg, const char *bytes, size_t len)

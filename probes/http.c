@@ -157,7 +157,7 @@ static bool refuses_us(const struct http_conf *c, const struct http_priv *t)
     return t->status == 401 && has_secret && http_same_origin(&first, &t->target);
 }
 
-/* What came along with a bad status often says why. */
+/* What came along with a bad status often says why, unless it is a page for browsers. */
 static void bad_status(struct vital_probe *p, const struct http1_reply *r, struct span rest)
 {
     const struct http_conf *c = p->conf;
@@ -166,7 +166,7 @@ static void bad_status(struct vital_probe *p, const struct http1_reply *r, struc
     struct span moved = http1_field(r->fields, r->count, "Location");
     if (moved.at && r->status / 100 == 3)
         net_excerpt(moved.at, moved.len, BODY_SHOWN, shown, sizeof shown);
-    else if (!r->chunked && rest.len)
+    else if (!r->chunked && rest.len && rest.at[0] != '<')
         net_excerpt(rest.at, rest.len, BODY_SHOWN, shown, sizeof shown);
     fail(p, refuses_us(c, t) ? VITAL_R_AUTH : VITAL_R_BAD_STATUS, "status %s, expected %s%s%s", t->status_text, ranges_text(&c->status, wanted, sizeof wanted),
          *shown ? (moved.at && r->status / 100 == 3 ? "; it redirects to " : ": ") : "", shown);
