@@ -95,7 +95,7 @@ static void refused(struct reader *r, const yaml_parser_t *p)
             say = p->problem;
         diag_add(r->diag, DIAG_ERROR, place_of(r, quote ? p->context_mark : p->problem_mark), "not valid YAML: %s", say);
     } else {
-        diag_add(r->diag, DIAG_ERROR, (struct diag_place){ .file = r->file }, "not valid YAML");
+        diag_add(r->diag, DIAG_ERROR, (struct diag_place){ .file = r->file }, "cannot be read: out of memory"); /* all else has a problem text */
     }
     r->stop = true;
 }
