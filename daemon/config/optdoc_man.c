@@ -5,7 +5,7 @@
 #include "config/optdoc.h"
 #include "config/optdoc_form.h"
 
-/* mdoc takes a line that begins with '.' or "'" as a request, and '\' as an escape. */
+/* mdoc takes a line that begins with '.' or "'" as a request, and '\' as an escape; a sentence begins its own line. */
 static void put(struct buf *out, const char *text)
 {
     bool start = !out->len || out->data[out->len - 1] == '\n';
@@ -17,6 +17,11 @@ static void put(struct buf *out, const char *text)
         else
             buf_char(out, *text);
         start = *text == '\n';
+        if (*text == '.' && text[1] == ' ' && text[2] >= 'A' && text[2] <= 'Z') {
+            buf_char(out, '\n');
+            start = true;
+            text++;
+        }
     }
 }
 
@@ -109,5 +114,5 @@ void optdoc_man(struct buf *out)
     buf_text(out, ".Sh TYPES\n");
     for (size_t i = 0; i < count; i++)
         put_module(out, modules[i]);
-    buf_text(out, ".Sh SEE ALSO\n.Xr vitald.yaml 5 ,\n.Xr vitald 8 ,\n.Xr vital-probe 3\n");
+    buf_text(out, ".Sh SEE ALSO\n.Xr vital-probe 3 ,\n.Xr vitald.yaml 5 ,\n.Xr vitald 8\n");
 }

@@ -15,11 +15,23 @@ struct vital_regex {
     char *pattern;
 };
 
-struct vital_regex *regex_new(const char *pattern, char **error)
+static void *allocate(size_t size, void *arg)
+{
+    (void)arg;
+    return mem_alloc(size);
+}
+
+static void release(void *block, void *arg)
+{
+    (void)arg;
+    mem_free(block);
+}
+
+static struct vital_regex *compile(const char *pattern, pcre2_general_context *memory, char **error)
 {
     int code = 0;
     size_t offset = 0;
-    pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+    pcre2_compile_context *context = pcre2_compile_context_create(memory);
     pcre2_set_max_pattern_length(context, PATTERN_LIMIT);
     pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_NEVER_BACKSLASH_C, &code, &offset, context);
     pcre2_compile_context_free(context);
@@ -32,10 +44,18 @@ struct vital_regex *regex_new(const char *pattern, char **error)
     struct vital_regex *r = mem_alloc(sizeof *r);
     r->code = compiled;
     r->pattern = mem_copy(pattern);
-    r->limits = pcre2_match_context_create(NULL);
+    r->limits = pcre2_match_context_create(memory);
     pcre2_set_match_limit(r->limits, MATCH_LIMIT);
     pcre2_set_depth_limit(r->limits, MATCH_LIMIT);
     pcre2_set_heap_limit(r->limits, HEAP_LIMIT_KIB);
+    return r;
+}
+
+struct vital_regex *regex_new(const char *pattern, char **error)
+{
+    pcre2_general_context *memory = pcre2_general_context_create(allocate, release, NULL);
+    struct vital_regex *r = compile(pattern, memory, error);
+    pcre2_general_context_free(memory);
     return r;
 }
 
