@@ -86,6 +86,8 @@ static void paint_run(const struct probe *p, struct picture_probe *o)
     static const enum state states[] = { [LEVEL_PASS] = STATE_UP, [LEVEL_WARN] = STATE_DEGRADED, [LEVEL_FAIL] = STATE_DOWN };
     const struct settle_rule rule = probe_rule(p);
     struct settle_run run;
+    o->rise = rule.rise;
+    o->fall = rule.fall;
     if (!settle_run(&p->record.settle, &rule, &run))
         return;
     o->run_towards = states[run.towards];

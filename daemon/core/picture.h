@@ -37,6 +37,7 @@ struct picture_probe {
     /* the run that contradicts the state: "2 of 3 towards down"; need 0 = none */
     enum state run_towards;
     unsigned run_have, run_need;
+    unsigned rise, fall;              /* what a run needs, either way */
     const char *caused_by;            /* depends_on parent that is down, or NULL */
     uint64_t interval, timeout;
     uint64_t attempts[VITAL_CLASS_COUNT], cancelled, transitions;

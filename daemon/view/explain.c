@@ -6,6 +6,11 @@
 #include "view/json.h"
 #include "view/words.h"
 
+static bool is_without_module(const struct picture_probe *p)
+{
+    return !p->had_outcome && p->reason == VITAL_R_NO_MODULE;
+}
+
 /* What has to happen to this probe before it stops being a cause. One sentence, without a full stop. */
 static void put_cure(struct buf *out, const struct picture_probe *p)
 {
@@ -18,17 +23,16 @@ static void put_cure(struct buf *out, const struct picture_probe *p)
         }
         return;
     }
-    if (p->quarantined)
-        buf_text(out, "a reload with a module that keeps its contract");
-    else if (p->state == STATE_UNKNOWN)
-        buf_text(out, "one outcome");
-    else if (improving)
-        buf_printf(out, "%u more %s (%u of %u so far)", p->run_need - p->run_have,
-                   p->run_need - p->run_have == 1 ? "attempt like the last" : "attempts like the last", p->run_have, p->run_need);
-    else
-        buf_text(out, "attempts that pass");
-    if (p->quarantined)
+    if (p->quarantined || is_without_module(p)) {
+        buf_text(out, p->quarantined ? "a reload with a module that keeps its contract" : "a reload with its module installed");
         return;
+    }
+    if (p->state == STATE_UNKNOWN)
+        buf_text(out, "one outcome that is good");
+    else if (improving)
+        buf_printf(out, "%u more like the last (%u of %u so far)", p->run_need - p->run_have, p->run_have, p->run_need);
+    else
+        buf_printf(out, "%u in a row that pass", p->rise);
     if (p->in_flight)
         buf_text(out, "; an attempt is running");
     else if (p->next_due && p->next_due != TIME_NEVER) {

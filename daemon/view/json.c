@@ -34,12 +34,12 @@ static double seconds(uint64_t usec)
 
 static void put_outcome(struct json *j, const struct picture_probe *p)
 {
-    if (!p->had_outcome) {
+    if (!p->had_outcome && p->reason == VITAL_R_OK) {
         json_null(j, "outcome");
         return;
     }
     json_open_object(j, "outcome");
-    json_text(j, "class", vital_class_text(p->outcome));
+    json_text(j, "class", p->had_outcome ? vital_class_text(p->outcome) : NULL);      /* null: its module is not installed */
     json_text(j, "reason", reason_text(p->reason));
     json_text(j, "text", p->text && *p->text ? p->text : reason_sentence(p->reason));
     json_time(j, "time", p->at);
@@ -64,6 +64,8 @@ static void put_attempts(struct json *j, const struct picture_probe *p)
     json_int(j, "cancelled", (int64_t)p->cancelled);
     json_close_object(j);
     json_int(j, "transitions", (int64_t)p->transitions);
+    json_int(j, "rise", p->rise);
+    json_int(j, "fall", p->fall);
 }
 
 /* One letter an outcome, newest last: p w f i. */

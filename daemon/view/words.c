@@ -53,7 +53,7 @@ void words_age(struct buf *out, uint64_t now, uint64_t when)
 
 void words_outcome(struct buf *out, const struct picture_probe *p)
 {
-    if (!p->had_outcome) {
+    if (!p->had_outcome && p->reason == VITAL_R_OK) {
         buf_text(out, p->quarantined ? "quarantined before the first outcome" : "no outcome yet");
         return;
     }

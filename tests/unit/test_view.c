@@ -30,7 +30,7 @@ static const struct picture_probe probes[] = {
     { .name = "app", .type = "http", .target = "http://127.0.0.1/\x1b[31m", .state = STATE_DOWN, .settled = STATE_DOWN,
       .had_outcome = true, .outcome = VITAL_FAIL, .reason = VITAL_R_BAD_STATUS,
       .text = "status 500: <script>\"\\\n[+]fake ok\x1b[2J\xc2\x9b\xff\xc3\xa9", .at = AGO(2), .duration = 2500000, .since = AGO(40),
-      .next_due = NOW + 2 * USEC_S, .caused_by = "db", .depends_on = on_db, .depends_count = 1, .attempts = { 1, 0, 9, 0 } },
+      .next_due = NOW + 2 * USEC_S, .rise = 2, .fall = 3, .caused_by = "db", .depends_on = on_db, .depends_count = 1, .attempts = { 1, 0, 9, 0 } },
     { .name = "root", .type = "disk", .target = "/", .state = STATE_DEGRADED, .settled = STATE_DEGRADED, .had_outcome = true,
       .outcome = VITAL_WARN, .reason = VITAL_R_THRESHOLD, .text = "12% free", .at = AGO(3), .duration = 40, .since = AGO(7200),
       .numbers = disk_numbers, .number_count = 3, .attempts = { 0, 4, 0, 0 } },
@@ -40,6 +40,7 @@ static const struct picture_probe probes[] = {
     { .name = "web", .type = "http", .target = "http://w/", .state = STATE_UP, .settled = STATE_UP, .had_outcome = true,
       .outcome = VITAL_PASS, .reason = VITAL_R_OK, .at = AGO(1), .duration = 900, .since = AGO(90000), .mode = MODE_FORCED,
       .forced = LEVEL_FAIL, .mode_until = NOW + 3600 * USEC_S, .attempts = { 8, 0, 0, 0 } },
+    { .name = "queued", .type = "amqp", .target = "q:1", .reason = VITAL_R_NO_MODULE, .text = "install the package vitald-amqp" },
     { .name = "mem", .type = "memory", .target = "host", .state = STATE_UP, .settled = STATE_UP, .had_outcome = true,
       .outcome = VITAL_FAIL, .reason = VITAL_R_THRESHOLD, .text = "4% left", .at = AGO(1), .duration = 90, .since = AGO(90000),
       .run_towards = STATE_DOWN, .run_have = 2, .run_need = 3, .attempts = { 8, 0, 2, 0 }, .next_due = NOW + USEC_S },
@@ -47,17 +48,19 @@ static const struct picture_probe probes[] = {
 static const struct picture_member ready_members[] = {
     { "db", false, false, 0, LEVEL_FAIL, false, false },    { "app", false, false, 1, LEVEL_FAIL, false, false },
     { "stores", true, false, 1, LEVEL_FAIL, true, false },  { "root", false, true, 2, LEVEL_WARN, false, false },
-    { "mem", false, true, 6, LEVEL_PASS, false, false },    { "web", false, false, 5, LEVEL_FAIL, false, false },
+    { "mem", false, true, 7, LEVEL_PASS, false, false },    { "web", false, false, 5, LEVEL_FAIL, false, false },
+    { "queued", false, false, 6, LEVEL_FAIL, true, false },
 };
 static const struct picture_member stores_members[] = {
     { "cache", false, false, 3, LEVEL_FAIL, true, true }, { "queue", false, false, 4, LEVEL_FAIL, true, false },
 };
-static const struct picture_cause ready_causes[] = { { 0, true, false }, { 1, true, true }, { 5, true, false }, { 4, true, false } };
+static const struct picture_cause ready_causes[] = { { 0, true, false }, { 1, true, true }, { 5, true, false }, { 4, true, false },
+                                                   { 6, true, false } };
 static const struct picture_cause stores_causes[] = { { 4, true, false } };
 static const char *const in_ready[] = { "ready" };
 static const struct picture_group groups[] = {
     { .name = "ready", .level = LEVEL_FAIL, .code = 503, .forced = true, .unknown = true, .configured = true, .rule = "all",
-      .since = AGO(41), .oldest = AGO(300), .members = ready_members, .member_count = 6, .causes = ready_causes, .cause_count = 4 },
+      .since = AGO(41), .oldest = AGO(300), .members = ready_members, .member_count = 7, .causes = ready_causes, .cause_count = 5 },
     { .name = "stores", .level = LEVEL_FAIL, .why = WHY_MEMBERS, .code = 503, .unknown = true, .rule = "at least 2 of 2",
       .since = AGO(200), .oldest = AGO(300), .members = stores_members, .member_count = 2, .causes = stores_causes, .cause_count = 1,
       .dependants = in_ready, .dependant_count = 1 },
@@ -187,7 +190,7 @@ TEST(coverage_is_one_line)
 {
     struct buf out = BUF(4096);
     text_coverage(&whole, &out);
-    CHECK_TEXT(out.data, "all: db, app, stores, web; advisory: root, mem");
+    CHECK_TEXT(out.data, "all: db, app, stores, web, queued; advisory: root, mem");
     buf_free(&out);
 }
 
@@ -223,7 +226,7 @@ TEST(large_pictures_come_in_chunks)
     static struct picture_member members[N];
     static char names[N][8];
     for (unsigned i = 0; i < N; i++) {
-        many[i] = probes[i % 7];
+        many[i] = probes[i % 8];
         snprintf(names[i], sizeof names[i], "p%u", i);
         many[i].name = names[i];
         members[i] = (struct picture_member){ .name = names[i], .index = i };
