@@ -56,7 +56,8 @@ static double report_days(struct vital_probe *p, const struct vital_cert *certs,
     return days;
 }
 
-static void report_phases(struct vital_probe *p, struct vital_io *io, uint64_t began)
+/* True when the address came from a name that can no longer be resolved. */
+static bool report_phases(struct vital_probe *p, struct vital_io *io, uint64_t began)
 {
     struct vital_stream_info info = { 0 };
     if (io) {
@@ -68,6 +69,7 @@ static void report_phases(struct vital_probe *p, struct vital_io *io, uint64_t b
     if (info.tls)
         vital_number(p, NET_TLS, net_seconds(info.tls));
     vital_number(p, NET_TOTAL, net_seconds(vital_now(p) - began));
+    return info.stale_name;
 }
 
 void net_report(struct vital_probe *p, struct vital_io *io, uint64_t began)
@@ -87,7 +89,7 @@ void net_conclude(struct vital_probe *p, struct vital_io *io, uint64_t began, co
     unsigned which = 0, count = io ? p->host->certificates(io, certs, NET_CERTS) : 0;
     bool warn = false, fail = false;
     double days = 0;
-    report_phases(p, io, began);
+    bool stale = report_phases(p, io, began);
     if (count) {
         days = report_days(p, certs, count, &which);
         net_judge_days(rules->certificate, memory, days, &warn, &fail);
@@ -103,7 +105,7 @@ void net_conclude(struct vital_probe *p, struct vital_io *io, uint64_t began, co
         vital_finish(p, VITAL_WARN, VITAL_R_SLOW, "%s, but it took %s, more than %s", found->text, clock_span(took, is),
                      clock_span((uint64_t)rules->slow->enter, most));
     } else {
-        vital_finish(p, found->class, found->reason, "%s", found->text);
+        vital_finish(p, found->class, found->reason, "%s%s", found->text, stale ? "; its name cannot be resolved now, this was the last known address" : "");
     }
 }
 

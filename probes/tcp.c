@@ -128,7 +128,8 @@ static void before_tls(struct vital_probe *p, struct vital_io *io, const char *b
         return;
     case STARTTLS_READY:
         t->starttls.tls = true;
-        p->host->starttls(io, c->tls, c->address->host, NULL);
+        if (!p->host->starttls(io, c->tls, c->address->host, NULL))
+            fail(p, VITAL_R_TLS, "the TLS handshake cannot be begun after STARTTLS");
     }
 }
 

@@ -101,7 +101,8 @@ static void stream_data(struct vital_probe *p, struct vital_io *io, void *arg, c
         fail(p, t->starttls.reason, t->starttls.text);
     } else if (result == STARTTLS_READY) {
         t->starttls.tls = true;
-        p->host->starttls(io, c->tls, c->address->host, c->alpn);
+        if (!p->host->starttls(io, c->tls, c->address->host, c->alpn))
+            fail(p, VITAL_R_TLS, "the TLS handshake cannot be begun after STARTTLS");
     }
 }
 

@@ -40,6 +40,7 @@ struct vital_io {
     struct vital_dial dial;             /* strings are copies */
     struct buf sent;                    /* all that the module wrote, ever */
     bool tls;                           /* starttls() was called */
+    bool no_tls;                        /* the test may set it: starttls() refuses */
     struct vital_stream_info info;      /* the test may fill these two */
     struct vital_cert certs[8];
     unsigned cert_count;
@@ -243,8 +244,8 @@ static inline bool fake_starttls(struct vital_io *io, const struct vital_tls *tl
 {
     (void)name, (void)alpn;
     FAKE_NEED(io->open && io->kind == FAKE_STREAM && tls && !io->tls);
-    io->tls = true;
-    return true;
+    io->tls = !io->no_tls;
+    return io->tls;
 }
 
 static inline void fake_stream_info(struct vital_io *io, struct vital_stream_info *info) { *info = io->info; }

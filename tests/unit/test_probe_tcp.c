@@ -290,6 +290,28 @@ TEST(starttls_refusals)
     fake_end();
 }
 
+TEST(a_handshake_that_cannot_begin_ends_the_attempt)
+{
+    fake_probe(&tcp_module, "address", "db:1", "tls", "true", "starttls", "postgres", NULL);
+    fake_start();
+    fake_io(FAKE_STREAM)->no_tls = true;
+    fake_open(fake_io(FAKE_STREAM));
+    fake_data(fake_io(FAKE_STREAM), "S");
+    CHECK_INT(fake.reason, VITAL_R_TLS);
+    fake_end();
+}
+
+TEST(a_stale_name_is_told)
+{
+    fake_probe(&tcp_module, "address", "db.example:1", NULL);
+    fake_start();
+    fake_io(FAKE_STREAM)->info.stale_name = true;
+    fake_open(fake_io(FAKE_STREAM));
+    CHECK_INT(fake.class, VITAL_PASS);
+    CHECK_TEXT(fake.text, "db.example:1 accepts connections; its name cannot be resolved now, this was the last known address");
+    fake_end();
+}
+
 TEST(what_cannot_work_is_refused_early)
 {
     fake_probe(&tcp_module, "address", "db:1", "starttls", "smtp", NULL);
