@@ -23,6 +23,7 @@ static struct conf_listen front_listeners[4];
 static struct vital_url front_urls[4];
 static char front_names[4][8], front_texts[4][128];
 static uint32_t front_listen_count;
+static uint32_t front_extra;                             /* probes p0, p1 ... beside the two, in no group */
 static const struct conf_file *front_files;
 static uint32_t front_file_count;
 
@@ -36,11 +37,27 @@ static void front_listen(const char *host, const char *port, const char *unix_pa
     front_listeners[i] = (struct conf_listen){ .name = front_names[i], .address = &front_urls[i], .mode = 0600, .serve = serve };
 }
 
+static void front_add_probes(struct conf *c)
+{
+    struct conf_probe *p = arena_alloc(c->arena, (2 + front_extra) * sizeof *p);
+    memcpy(p, c->probes, 2 * sizeof *p);
+    for (uint32_t i = 2; i < 2 + front_extra; i++) {
+        struct conf_options *o = mem_alloc(sizeof *o);
+        *o = (struct conf_options){ .refs = 1, .arena = arena_new(), .module = &small_module, .target = "nowhere" };
+        p[i] = p[1];
+        p[i].name = arena_printf(c->arena, "p%u", i - 2);
+        p[i].options = o;
+    }
+    c->probes = p;
+    c->probe_count = 2 + front_extra;
+}
+
 static struct conf *front_conf(void)
 {
     static const struct conf_alias aliases[] = { { .path = "/api/ready", .group = 1 }, { .path = "/livez", .group = 1 } };
     static const struct conf_member db = { .index = 0 };
     struct conf *c = small_conf(NULL);
+    front_add_probes(c);
     struct conf_group *groups = arena_alloc(c->arena, 5 * sizeof *groups);
     memcpy(groups, c->groups, 4 * sizeof *groups);
     groups[4] = (struct conf_group){ .name = "only-db", .need = 1, .members = &db, .member_count = 1, .unknown = UNKNOWN_FAIL,

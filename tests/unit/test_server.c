@@ -4,6 +4,9 @@
 
 #include <sys/stat.h>
 
+#include "base/json.h"
+#include "front/detail.h"
+
 TEST(a_verdict_is_answered_and_closed)
 {
     front_open();
@@ -343,5 +346,85 @@ TEST(without_descriptors_accepting_pauses_and_goes_on)
         close(hoard[i]);
     CHECK_INT(front_get(0, "/healthz/only-db"), 200);
     close(client);
+    front_close();
+}
+
+/* Joins chunks in place; false when the framing is wrong. */
+static bool unchunk(char *body, size_t *len)
+{
+    char *to = body, *at = body, *end = body + *len;
+    for (;;) {
+        char *line;
+        size_t size = strtoul(at, &line, 16);
+        if (line == at || line + 2 > end || memcmp(line, "\r\n", 2) != 0 || size > (size_t)(end - line - 2))
+            return false;
+        memmove(to, line + 2, size);
+        to += size;
+        at = line + 2 + size;
+        if (memcmp(at, "\r\n", 2) != 0)
+            return false;
+        at += 2;
+        if (size == 0)
+            break;
+    }
+    *len = (size_t)(to - body);
+    return at == end;
+}
+
+TEST(large_answers_are_streamed)
+{
+    struct json_value root;
+    size_t at, len;
+    front_extra = 1500;
+    front_open();
+    front_settle(VITAL_PASS, VITAL_PASS);
+    CHECK_INT(front_get(FRONT_STATUS, "/status"), 200);
+    CHECK(strstr(front_got, "\r\nTransfer-Encoding: chunked\r\n") && !strstr(front_got, "\r\nContent-Length: "));
+    char *body = front_got + (front_body() - front_got);
+    len = front_got_len - (size_t)(body - front_got);
+    CHECK(unchunk(body, &len));
+    CHECK(len > 4 * VIEW_CHUNK);
+    CHECK_TEXT(json_check(body, len, &at, &root), NULL);
+    struct json_value probes = json_member(&root, "probes");
+    CHECK_INT(json_element(&probes, 1501).kind, JSON_OBJECT);
+    /* HTTP/1.0 knows no chunks: the end of the connection is the end */
+    CHECK_INT(front_ask(FRONT_STATUS, "GET /status HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"), 200);
+    CHECK(strstr(front_got, "\r\nConnection: close\r\n") && !strstr(front_got, "chunked"));
+    CHECK_TEXT(json_check(front_body(), strlen(front_body()), &at, &root), NULL);
+    front_close();
+}
+
+TEST(readers_that_do_not_read_are_bounded)
+{
+    enum { MANY = DETAIL_STREAMS + 4 };
+    int fds[MANY], little = 1;
+    struct sockaddr_storage to;
+    socklen_t len = sizeof to;
+    front_extra = 6000;
+    clock_replace(late_now, late_wall);
+    skipped = 0;
+    front_open();
+    front_settle(VITAL_PASS, VITAL_PASS);
+    getsockname(front_listener(FRONT_STATUS)->in.fd, (struct sockaddr *)&to, &len);
+    setsockopt(front_listener(FRONT_STATUS)->in.fd, SOL_SOCKET, SO_SNDBUF, &little, sizeof little);
+    for (unsigned i = 0; i < MANY; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
+        CHECK(connect(fds[i], (struct sockaddr *)&to, len) == 0);
+        front_send(fds[i], "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    }
+    while (front_stats.metrics + front_stats.streams_refused < MANY)
+        front_turn();
+    CHECK_INT(front_stats.metrics, DETAIL_STREAMS);
+    CHECK_INT(front_stats.streams_refused, MANY - DETAIL_STREAMS);
+    CHECK(front_read(fds[MANY - 1], 1));
+    CHECK(!strncmp(front_got, "HTTP/1.1 503 ", 13) && strstr(front_got, "\r\nRetry-After: 1\r\n"));
+    CHECK_INT(front_get(FRONT_PUBLIC, "/healthz/only-db"), 200);
+    skipped = 31 * USEC_S;
+    while (front_stats.late_writes < DETAIL_STREAMS)
+        front_turn();
+    for (unsigned i = 0; i < MANY; i++)
+        close(fds[i]);
+    CHECK_INT(front_get(FRONT_STATUS, "/metrics"), 200);
     front_close();
 }
