@@ -188,7 +188,6 @@ static void client_serve(struct control_client *c)
         return;
     }
     size_t text = len - (c->in.data[len - 1] == '\n');
-    text -= text && c->in.data[text - 1] == '\r';
     control_counts.requests++;
     timer_clear(loop_timers(), &c->patience);
     control_request(c, c->in.data, text);

@@ -362,7 +362,7 @@ static const struct control_task reload_task = { .step = reload_step, .end = rel
 static void reload_done(void *serial, bool ok, const char *text)
 {
     struct control_client *c = client_find((uintptr_t)serial);
-    if (!c || c->task != &reload_task)
+    if (!c)
         return;
     struct reloading *r = c->state;
     r->done = true;

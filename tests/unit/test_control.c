@@ -243,6 +243,16 @@ TEST(a_file_in_the_way_is_named_and_kept)
     mem_free(error);
     CHECK(access(path, F_OK) == 0);
     unlink(path);
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+    fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    CHECK(!bind(fd, (struct sockaddr *)&a, sizeof a));
+    CHECK(!control_open(core_conf(), &hooks, &error));
+    CHECK_HAS(error ? error : "", "cannot be told");
+    mem_free(error);
+    CHECK(access(path, F_OK) == 0);
+    close(fd);
+    unlink(path);
     small_close();
     rmdir(dir);
 }
@@ -303,6 +313,11 @@ TEST(wait_tells_each_change_and_ends_when_it_is_reached)
     CHECK_HAS(line(fd), "{\"id\":5,\"ok\":true,\"text\":\"ready: pass\"}");
     CHECK_HAS(line(other), "\"ok\":true,\"text\":\"db: pass (");
     CHECK_HAS(ask(fd, "{\"verb\":\"wait\",\"args\":{\"until\":\"fail\",\"timeout\":1}}"), "\"code\":\"timeout\"");
+    put(fd, "{\"verb\":\"wait\",\"args\":{\"until\":\"fail\"}}\n");
+    CHECK_HAS(line(fd), "\"event\":\"pass\"");
+    small[1].next = VITAL_WARN;
+    CHECK_HAS(ask(other, "{\"verb\":\"run\",\"args\":{\"name\":\"web\"}}"), "\"ok\":true,\"text\":\"web: warn: slow");
+    CHECK_HAS(line(fd), "\"event\":\"warn\",\"text\":\"ready: warn\\n  web is degraded: slow");
     close(fd);
     close(other);
     finish();
