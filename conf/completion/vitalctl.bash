@@ -5,8 +5,7 @@ _vitalctl_names() {
     for ((i = 1; i < ${#COMP_WORDS[@]} - 1; i++)); do
         [[ ${COMP_WORDS[i]} == --socket || ${COMP_WORDS[i]} == -s ]] && socket=(--socket "${COMP_WORDS[i + 1]}")
     done
-    vitalctl "${socket[@]}" status -o json 2>/dev/null | grep -oE "\"(${1:-probes|groups})\":\[\{.*" |
-        grep -oE '\{"name":"[a-z0-9][a-z0-9_-]*"' | cut -d'"' -f4 | sort -u
+    vitalctl "${socket[@]}" status -o json 2>/dev/null | grep -oE '\{"name":"[a-z0-9][a-z0-9_-]*","(type|verdict)"' | cut -d'"' -f4 | sort -u
 }
 
 _vitalctl() {
