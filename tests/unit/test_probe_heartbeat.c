@@ -85,6 +85,7 @@ TEST(beats_may_carry_a_status)
         { "failover done", VITAL_PASS, "failover done; last beat 0us ago" },
         { "  critical: no\x1b[31m", VITAL_FAIL, "no?[31m; last beat 0us ago" },
         { "okay", VITAL_PASS, "okay; last beat 0us ago" },
+        { "fa", VITAL_PASS, "fa; last beat 0us ago" },
     };
     fake_probe(&heartbeat_module, "max_silence", "30s", NULL);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
