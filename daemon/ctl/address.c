@@ -35,13 +35,13 @@ static const char *reachable(const char *host)
 
 static bool address_numeric(const char *host, uint16_t port, struct address *a)
 {
-    char plain[INET6_ADDRSTRLEN] = "";
+    char plain[INET6_ADDRSTRLEN];
     const char *zone = strchr(host, '%');
     size_t len = zone ? (size_t)(zone - host) : strlen(host);
     *a = (struct address){ 0 };
     if (len >= sizeof plain)
         return false;
-    memcpy(plain, host, len);
+    snprintf(plain, sizeof plain, "%.*s", (int)len, host);
     if (!zone && inet_pton(AF_INET, plain, &a->u.v4.sin_addr) == 1) {
         a->u.v4.sin_family = AF_INET;
         a->u.v4.sin_port = htons(port);

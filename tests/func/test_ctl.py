@@ -148,6 +148,16 @@ def test_completion_knows_every_command_and_option():
     assert out.stdout.split() == ["wait", "pass"]
 
 
+def test_completion_asks_the_daemon_for_names(tmp_path):
+    with flagged(tmp_path) as v:
+        script = (f"source conf/completion/vitalctl.bash; COMP_WORDS=(vitalctl --socket {v.control} status ''); COMP_CWORD=4; _vitalctl; "
+                  "echo ${COMPREPLY[*]}")
+        out = subprocess.run(["bash", "-c", script], cwd=os.path.join(os.path.dirname(__file__), "../.."), capture_output=True, text=True,
+                             check=True, env={"PATH": BUILD + ":" + os.environ["PATH"]})
+        names = [word for word in out.stdout.split() if not word.startswith("-")]
+        assert sorted(names) == sorted({"flag", "ok", "job", "self", "ready", "live", "startup", "health"})
+
+
 # ---- waiting and checking
 
 
