@@ -578,6 +578,8 @@ void probe_inherit(struct probe *p, struct probe *old)
     p->record = old->record;
     old->record = (struct record){ 0 };
     p->order = old->order;
+    p->pending = old->pending;
+    p->pending_until = old->pending_until;
     follow_policy(p);
     probe_arm_expiry(p);
 }

@@ -448,6 +448,12 @@ static void age_all(void)
         waits |= names[i].plain.exists && names[i].plain.stall_waits;
     if (world.stalled && (!waits || kit_time >= latest.at))
         world.stalled = 0;
+}
+
+/* Startup latches when somebody looks: at a turn's end, at a question, at a reload. */
+static void look(void)
+{
+    age_all();
     if (world.conf && !world.latched)
         world.latched = is_latched();
 }
@@ -471,7 +477,7 @@ static void adopt(uint32_t in_flight_cap, uint32_t address_cap, bool reload)
 {
     static struct was was[NAMES];
     doing = reload ? "reload" : "boot";
-    age_all();
+    look();
     for (unsigned i = 0; i < name_count; i++) {
         struct name *n = &names[i];
         was[i] = (struct was){ n->plain.exists, n->target, n->variant, n->handle, n->open };
@@ -498,7 +504,7 @@ static void adopt(uint32_t in_flight_cap, uint32_t address_cap, bool reload)
         MUST(n, fate == MOVES || !n->open);
         plain_age(&n->plain, &n->policy, kit_time);
     }
-    age_all();
+    look();
     reloads += reload;
 }
 
@@ -569,7 +575,9 @@ static void check_without(void)
 
 static void check_all(void)
 {
+    look();
     core_verdict(0, &(struct verdict){ 0 }); /* brings what time brings */
+    MUST(NULL, engine.startup_latched == world.latched);
     for (uint32_t i = 0; i < world.conf->probe_count; i++)
         check_probe(i);
     for (uint32_t g = 0; g < world.conf->group_count; g++)
@@ -703,7 +711,7 @@ static void turn(void)
 {
     timer_run(&replies, kit_time);
     kit_turn();
-    age_all();
+    look();
     expected = core_busy() ? kit_time : timer_next(&kit_heap);
     expected = expected < kit_time ? kit_time : expected;
 }
