@@ -125,7 +125,7 @@ struct build_type *build_type(struct build *b, const char *name)
         i = b->type_count++;
         if (i == b->type_room) {
             b->type_room = b->type_room ? b->type_room * 2 : 16;
-            b->type_list = mem_grow(b->type_list, b->type_room * sizeof *b->type_list);
+            b->type_list = mem_grow(b->type_list, b->type_room * sizeof(struct build_type *));
         }
         names_put(&b->types, b->tree, name, i);
         b->type_list[i] = make_type(b, name);

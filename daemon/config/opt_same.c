@@ -36,7 +36,7 @@ bool opt_same_int(const struct vital_opt *row, const void *a, const void *b)
 bool opt_same_number(const struct vital_opt *row, const void *a, const void *b)
 {
     (void)row;
-    return !memcmp(a, b, sizeof(double));
+    return *(const double *)a == *(const double *)b;
 }
 
 bool opt_same_word(const struct vital_opt *row, const void *a, const void *b)
@@ -85,8 +85,7 @@ bool opt_same_threshold(const struct vital_opt *row, const void *a, const void *
 {
     (void)row;
     const struct vital_threshold *t = a, *u = b;
-    return t->set == u->set && t->percent == u->percent && !memcmp(&t->enter, &u->enter, sizeof t->enter) &&
-           !memcmp(&t->leave, &u->leave, sizeof t->leave);
+    return t->set == u->set && t->percent == u->percent && t->enter == u->enter && t->leave == u->leave;
 }
 
 bool opt_same_tls(const struct vital_opt *row, const void *a, const void *b)

@@ -28,7 +28,7 @@ struct vital_secret *opt_new_secret(struct opt_scope *s, const char *value, size
     secret_set(secret, value, len);
     if (s->secret_count == s->secret_room) {
         s->secret_room = s->secret_room ? s->secret_room * 2 : 4;
-        s->secrets = mem_grow(s->secrets, s->secret_room * sizeof *s->secrets);
+        s->secrets = mem_grow(s->secrets, s->secret_room * sizeof(struct vital_secret *));
     }
     s->secrets[s->secret_count++] = secret;
     return secret;
@@ -286,7 +286,7 @@ bool opt_decode_tls(struct opt_scope *s, const struct vital_opt *row, const stru
         }
     } else if (n->kind == NODE_SCALAR && !n->quoted && !strcmp(n->text, "auto")) {
         on = is_tls_scheme(s->scheme);
-    } else if (n->kind != NODE_SCALAR || n->quoted || (strcmp(n->text, "true") && strcmp(n->text, "false"))) {
+    } else if (n->kind != NODE_SCALAR || n->quoted || (strcmp(n->text, "true") != 0 && strcmp(n->text, "false") != 0)) {
         opt_fail(s, n, row, "expected true, false, auto (as the URL says), or a map with ca, cert, key, name, min_version, verify");
         return false;
     } else {

@@ -84,6 +84,6 @@ static int by_name(const void *a, const void *b)
 size_t optdoc_modules(const struct vital_module **out)
 {
     size_t count = modules_all(out, DOC_MODULES_MAX);
-    qsort(out, count, sizeof *out, by_name);
+    qsort(out, count, sizeof(const struct vital_module *), by_name);
     return count;
 }

@@ -58,7 +58,7 @@ static void *widen(struct arena *a, const void *old, struct node *n, size_t size
 void list_add(struct arena *a, struct node *list, struct node *item)
 {
     if (list->count == list->room)
-        list->items = widen(a, list->items, list, sizeof *list->items);
+        list->items = widen(a, list->items, list, sizeof(struct node *));
     list->items[list->count++] = item;
 }
 
