@@ -144,6 +144,7 @@ static int front_dial(unsigned listener)
 
 static char front_got[8 << 20];
 static size_t front_got_len;
+static bool front_was_reset;                             /* the last end was no clean one */
 
 /* Reads until there are `answers` complete answers (by Content-Length), or, with 0, until the end. False: the end came first. */
 static bool front_read(int fd, unsigned answers)
@@ -164,7 +165,8 @@ static bool front_read(int fd, unsigned answers)
         if (answers && complete >= answers)
             return true;
         ssize_t n = recv(fd, front_got + front_got_len, sizeof front_got - 1 - front_got_len, MSG_DONTWAIT);
-        if (n == 0 || (n < 0 && errno != EAGAIN))
+        front_was_reset = n < 0 && errno != EAGAIN;
+        if (n == 0 || front_was_reset)
             return !answers;
         if (n > 0)
             front_got_len += (size_t)n;

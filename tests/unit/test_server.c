@@ -104,6 +104,29 @@ TEST(oversized_heads_are_refused)
     front_close();
 }
 
+/* close() with unread bytes is a reset, and a reset may overtake the answer. */
+TEST(what_is_left_unread_does_not_reset_the_answer)
+{
+    static char body[48 * 1024];
+    front_open();
+    front_settle(VITAL_PASS, VITAL_PASS);
+    int fd = front_dial(FRONT_PUBLIC);
+    front_send(fd, "POST /readyz HTTP/1.1\r\nHost: x\r\nContent-Length: 49152\r\n\r\n");
+    CHECK(send(fd, body, sizeof body, MSG_NOSIGNAL) == sizeof body);
+    CHECK(front_read(fd, 0));
+    CHECK(!strncmp(front_got, "HTTP/1.1 413 ", 13));
+    CHECK(!front_was_reset);
+    close(fd);
+    fd = front_dial(FRONT_PUBLIC);
+    front_send(fd, "nonsense\r\n\r\n");
+    CHECK(send(fd, body, sizeof body, MSG_NOSIGNAL) == sizeof body);
+    CHECK(front_read(fd, 0));
+    CHECK(!strncmp(front_got, "HTTP/1.1 400 ", 13));
+    CHECK(!front_was_reset);
+    close(fd);
+    front_close();
+}
+
 static uint64_t skipped;
 static uint64_t late_now(void)
 {
@@ -148,6 +171,16 @@ TEST(deadlines_are_absolute)
     CHECK(front_read(idle, 0));
     CHECK_INT(front_stats.idle_ends, 1);
     close(idle);
+    int again = front_dial(FRONT_PUBLIC);      /* the head of a second request has its own five seconds */
+    front_send(again, "GET /healthz/only-db HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK(front_read(again, 1));
+    front_send(again, "GET /");
+    for (uint64_t turns = loop_turns(); loop_turns() < turns + 8;)
+        front_turn();
+    skipped += 6 * USEC_S;
+    CHECK(front_read(again, 0));
+    CHECK(!strncmp(front_got, "HTTP/1.1 408 ", 13));
+    close(again);
     front_close();
 }
 
