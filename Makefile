@@ -39,12 +39,13 @@ libs_redis    := -lhiredis
 libs_mysql    := -lmariadb
 libs_grpc     := -lnghttp2
 libs_unit     := -lsystemd
-HEAVY   := $(patsubst probes/%.c,%,$(wildcard probes/postgres.c probes/redis.c probes/mysql.c probes/grpc.c probes/unit.c))
+KNOWN   := postgres redis mysql grpc unit
+HEAVY   := $(patsubst probes/%.c,%,$(wildcard $(KNOWN:%=probes/%.c)))
 LOADED  := $(HEAVY) skeleton
 LIBS    := -levent -lssl -lcrypto -lyaml -lpcre2-8 -lpthread -lm
 
 LIB_SRC := $(wildcard daemon/base/*.c daemon/io/*.c daemon/config/*.c daemon/core/*.c daemon/view/*.c daemon/front/*.c) \
-           $(filter-out $(LOADED:%=probes/%.c) $(wildcard $(HEAVY:%=probes/%_*.c)),$(wildcard probes/*.c)) \
+           $(filter-out $(LOADED:%=probes/%.c) $(wildcard $(KNOWN:%=probes/%_*.c)),$(wildcard probes/*.c)) \
            $(filter-out daemon/main.c,$(wildcard daemon/*.c))
 CTL_SRC := $(wildcard daemon/ctl/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o)
