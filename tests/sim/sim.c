@@ -2,9 +2,11 @@
  *
  * A run is a list of worlds made from one seed. Each has probes whose targets break and mend, configurations that
  * change, people who give orders, edges, lags and stalls. After every turn the core must agree with the plain model in
- * every probe and every group. `sim --seed N` replays; `--worlds`, `--probes`, `--minutes` make it longer. */
+ * every probe and every group. `sim --seed N --worlds 1` replays one. */
 #include <stdarg.h>
-#include <syslog.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "world_kit.h"
 
@@ -811,21 +813,49 @@ static uint64_t number_after(int argc, char **argv, const char *option, uint64_t
     return otherwise;
 }
 
-/* sim [--seed N] [--worlds N] [--probes N] [--minutes N] */
-int main(int argc, char **argv)
+static bool has_option(int argc, char **argv, const char *option)
 {
-    seed = number_after(argc, argv, "--seed", 1);
-    uint64_t worlds = number_after(argc, argv, "--worlds", 24), minutes = number_after(argc, argv, "--minutes", 30);
-    unsigned probes = (unsigned)number_after(argc, argv, "--probes", 0);
-    for (uint64_t i = 0; i < worlds; i++, seed++) {
-        chance_state = seed * UINT64_C(0x2545f4914f6cdd1d);
-        unsigned count = probes ? probes : i % 8 == 7 ? 1500 : (unsigned)between(1, 12);
-        uint64_t period = (count > 100 ? minutes / 10 + 1 : minutes) * 60 * USEC_S;
-        run_world(count, period, count > 100 ? 500 : 1);
-    }
+    for (int i = 1; i < argc; i++)
+        if (!strcmp(argv[i], option))
+            return true;
+    return false;
+}
+
+static void make_world(unsigned probes, uint64_t minutes)
+{
+    chance_state = seed * UINT64_C(0x2545f4914f6cdd1d);
+    unsigned count = probes ? probes : seed % 8 == 7 ? 1500 : (unsigned)between(1, 12);
+    bool big = count > 100;
+    run_world(count, (big ? minutes / 10 + 1 : minutes) * 60 * USEC_S, big ? 500 : 1);
     timer_heap_free(&replies);
     timer_heap_free(&events);
-    printf("sim: %llu steps, %llu checks, %llu reloads, %llu faults detected in time, last seed %llu\n", (unsigned long long)steps,
-           (unsigned long long)checks, (unsigned long long)reloads, (unsigned long long)detections, (unsigned long long)seed - 1);
-    return 0;
+    printf("seed %llu: %u names, %llu steps, %llu checks, %llu reloads, %llu faults detected in time\n", (unsigned long long)seed, count,
+           (unsigned long long)steps, (unsigned long long)checks, (unsigned long long)reloads, (unsigned long long)detections);
+}
+
+/* sim [--short] [--seed N] [--worlds N] [--probes N] [--minutes N]: each world in a process of its own, each a test. */
+int main(int argc, char **argv)
+{
+    bool brief = has_option(argc, argv, "--short");
+    uint64_t first = number_after(argc, argv, "--seed", brief ? 1 : (uint64_t)time(NULL));
+    uint64_t worlds = number_after(argc, argv, "--worlds", brief ? 16 : 64);
+    uint64_t minutes = number_after(argc, argv, "--minutes", brief ? 20 : 120);
+    unsigned probes = (unsigned)number_after(argc, argv, "--probes", 0), failed = 0;
+    for (seed = first; seed < first + worlds; seed++) {
+        fflush(NULL);
+        pid_t child = fork();
+        if (!child) {
+            make_world(probes, minutes);
+            fflush(NULL);
+            exit(0);
+        }
+        int status = 1;
+        waitpid(child, &status, 0);
+        if (status)
+            printf("FAIL seed %llu: sim --seed %llu --worlds 1 --minutes %llu --probes %u shows it\n", (unsigned long long)seed,
+                   (unsigned long long)seed, (unsigned long long)minutes, probes);
+        failed += status != 0;
+    }
+    printf("%llu passed, %u failed\n", (unsigned long long)(worlds - failed), failed);
+    return failed != 0;
 }
