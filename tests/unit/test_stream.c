@@ -539,6 +539,38 @@ TEST(a_silent_address_is_overtaken_by_the_next)
     finish();
 }
 
+/* Mapped addresses stay on this host and yet do not look like it: they take the way of all that is far. */
+TEST(far_addresses_wake_us_when_they_answer)
+{
+    static const char *const addresses[] = { "::ffff:127.0.0.2", "::ffff:127.0.0.1", NULL };
+    static struct seen s, overtaken, refused;
+    int fillers[4], v6 = socket(AF_INET6, SOCK_STREAM, 0);
+    if (v6 < 0)
+        return; /* no IPv6 here */
+    close(v6);
+    named = addresses;
+    start();
+    int listener = listen_on(AF_INET, "127.0.0.1", NULL);
+    dial(&s, (struct vital_dial){ .host = "::ffff:127.0.0.1", .port = port });
+    until(&s.opens);
+    stream_close(s.stream);
+    int hole = black_hole("127.0.0.2", fillers, 4);
+    uint64_t began = clock_now();
+    dial(&overtaken, (struct vital_dial){ .host = "two.test", .port = port });
+    until(&overtaken.opens);
+    uint64_t took = clock_now() - began;
+    CHECK(took >= 240 * USEC_MS && took < 2 * USEC_S);
+    stream_close(overtaken.stream);
+    for (unsigned i = 0; i < 4; i++)
+        close(fillers[i]);
+    close(hole);
+    close(listener);
+    dial(&refused, (struct vital_dial){ .host = "::ffff:127.0.0.1", .port = port });
+    until(&refused.closes);
+    CHECK_INT(refused.reason, VITAL_R_REFUSED);
+    finish();
+}
+
 TEST(a_name_that_does_not_exist)
 {
     static struct seen s, cancelled;
