@@ -115,7 +115,9 @@ static void gone(struct vital_probe *p, struct redis_link *l, enum vital_reason 
     if (!*r->found.worst || r->found.class != VITAL_FAIL) {
         reason = redis_end_text(l, reason, text, about, sizeof about);
         bool own = reason == VITAL_R_NO_FDS || reason == VITAL_R_NO_THREAD;
-        redis_found(&r->found, own ? VITAL_INTERNAL : VITAL_FAIL, reason, "%s%s", r->server.prefix, about);
+        bool named = !strncmp(about, l->where, strlen(l->where));
+        redis_found(&r->found, own ? VITAL_INTERNAL : VITAL_FAIL, reason, "%s%s%s", r->server.prefix,
+                    *r->server.prefix && !named ? "cannot be reached: " : "", about);
     }
     redis_conclude(p, l);
 }
