@@ -142,7 +142,7 @@ static int see_through(pid_t pid, struct helper_reply *reply)
 void helper_run_child(const struct helper_request *r, char *strings, size_t len, const int fds[2])
 {
     struct helper_reply reply = { .answer = HELPER_EXITED };
-    pid_t pid;
+    pid_t pid = 0;
     /* From here on the daemon's end is noticed by its closed socket, for the program must be ended first. */
     helper_die_with_parent(false);
     reply.error = launch(&pid, r, strings, len, fds);

@@ -142,10 +142,11 @@ static unsigned bucket_of(const char *host)
 
 static void entry_drop(struct entry *e)
 {
-    struct entry **at = &buckets[bucket_of(e->host)];
-    while (*at != e)
-        at = &(*at)->next;
-    *at = e->next;
+    for (struct entry **at = &buckets[bucket_of(e->host)]; *at; at = &(*at)->next)
+        if (*at == e) {
+            *at = e->next;
+            break;
+        }
     list_remove(&e->age);
     timer_clear(loop_timers(), &e->patience);
     mem_free(e->host);
@@ -305,9 +306,11 @@ void resolve_cancel(struct resolve *r)
 static bool lower(const char *host, char out[HOST_MAX + 1])
 {
     size_t len = strlen(host);
-    for (size_t i = 0; i <= len && len <= HOST_MAX; i++)
+    if (len == 0 || len > HOST_MAX)
+        return false;
+    for (size_t i = 0; i <= len; i++)
         out[i] = (char)tolower((unsigned char)host[i]);
-    return len > 0 && len <= HOST_MAX;
+    return true;
 }
 
 static struct resolve *answer_now(const struct resolve_answer *known, resolve_fn *fn, void *arg)
