@@ -40,6 +40,11 @@ uint64_t clock_wall(void)
     return wall_source();
 }
 
+uint64_t clock_slept(void)
+{
+    return now_source == real_now ? real_now() - read_clock(CLOCK_MONOTONIC) : 0;
+}
+
 uint64_t clock_wall_of(uint64_t when)
 {
     if (when == 0 || when == TIME_NEVER)

@@ -13,6 +13,7 @@
 
 uint64_t clock_now(void);                      /* CLOCK_BOOTTIME */
 uint64_t clock_wall(void);                     /* since 1970, UTC */
+uint64_t clock_slept(void);                    /* how much of clock_now() the machine was suspended for */
 uint64_t clock_wall_of(uint64_t when);         /* wall time of a moment of clock_now(); 0 and TIME_NEVER stay as they are */
 
 /* The simulation's clock: both functions or NULL for the real ones. */

@@ -63,15 +63,24 @@ static void end_stall(struct timer *t, uint64_t now)
 
 void engine_catch_up(uint64_t now)
 {
-    if (now > engine.expected && now - engine.expected > STALL_GAP)
-        core_stalled(now - engine.expected);
+    /* A suspended machine is not a stalled daemon: that time ages everything. */
+    uint64_t gap = now > engine.expected ? now - engine.expected : 0, slept = gap > STALL_GAP ? clock_slept() - engine.slept : 0;
+    if (gap > slept && gap - slept > STALL_GAP)
+        core_stalled(gap - slept);
     if (timer_next(&engine.expiries) <= now)
         timer_run(&engine.expiries, now);
 }
 
-static uint64_t shift_of(const struct probe *p, uint64_t gap)
+/* What we knew before our own standstill goes on counting just long enough for every probe to be attempted again, and
+ * never beyond one max_age after it: however long it was, waking up is no reason to take everything out of service. */
+static uint64_t shift_of(const struct probe *p, uint64_t gap, uint64_t now)
 {
-    return gap < p->conf->max_age ? gap : p->conf->max_age;
+    uint64_t again = p->conf->timeout + ATTEMPT_AGAIN;
+    uint64_t until = now + (again < p->conf->max_age ? again : p->conf->max_age);
+    uint64_t stale_at = probe_stale_at(p);
+    if (stale_at >= until)
+        return 0;
+    return gap < until - stale_at ? gap : until - stale_at;
 }
 
 void core_stalled(uint64_t gap)
@@ -88,7 +97,7 @@ void core_stalled(uint64_t gap)
     for (uint32_t i = 0; i < engine.world->conf->probe_count; i++) {
         struct probe *p = engine.world->probes[i];
         if (!p->record.fresh_shift)
-            p->record.fresh_shift = shift_of(p, gap);
+            p->record.fresh_shift = shift_of(p, gap, now);
         p->stall_awaited = probe_is_active(p);
         engine.stall_left += p->stall_awaited;
     }
@@ -100,7 +109,7 @@ void core_stalled(uint64_t gap)
     engine_log(LOG_WARNING, "self", NULL, text);
 }
 
-static void settle_time(uint64_t now)
+void engine_settle(uint64_t now)
 {
     engine_catch_up(now);
     world_update(engine.world, now);
@@ -135,7 +144,7 @@ void core_close(void)
     engine.world = NULL;
 }
 
-static void arm_wake(void)
+void engine_arm_wake(void)
 {
     uint64_t at = timer_next(&engine.expiries);
     if (at == TIME_NEVER)
@@ -156,9 +165,10 @@ void core_publish(uint64_t now)
     engine_catch_up(now);
     sched_run(now);
     world_update(engine.world, now);
-    arm_wake();
+    engine_arm_wake();
     uint64_t next = core_busy() ? now : timer_next(engine.timers);
     engine.expected = next > now ? next : now;
+    engine.slept = clock_slept();
     engine.stall_noticed = false;
 }
 
@@ -167,107 +177,7 @@ bool core_busy(void)
     return sched_busy();
 }
 
-/* ---- adoption ---- */
-
-static struct probe *find_old(const struct world *old, const char *name)
-{
-    uint32_t index = old ? index_find(&old->probe_names, name, strlen(name)) : UINT32_MAX;
-    return index == UINT32_MAX ? NULL : old->probes[index];
-}
-
-static bool same_type(const struct probe *old, const struct conf_probe *conf)
-{
-    return !strcmp(old->conf->type, conf->type) && old->options->module == conf->options->module;
-}
-
-/* Without a module there is nothing decoded to compare, and nothing to lose. */
-static bool can_move(const struct probe *old, const struct conf_probe *conf)
-{
-    return same_type(old, conf) && old->options->module && conf_options_equal(old->options, conf->options);
-}
-
-static bool can_inherit(const struct probe *old, const struct conf_probe *conf)
-{
-    return same_type(old, conf) && old->options->module && conf_options_same_target(old->options, conf->options);
-}
-
-/* Until startup has latched everything is as at boot: nothing may be left out. */
-static void make_new(struct probe *p, const struct probe *old, bool reload, uint64_t now)
-{
-    if (old)
-        p->order = old->order;
-    if (reload && engine.startup_latched && p->conf->initial == INITIAL_FIRST && p->options->module)
-        probe_set_pending(p, now);
-    probe_arm_expiry(p);
-}
-
-static void adopt_probe(struct world *w, uint32_t index, struct world *old_world, uint64_t now)
-{
-    const struct conf_probe *conf = &w->conf->probes[index];
-    struct probe *old = find_old(old_world, conf->name);
-    if (old && can_move(old, conf)) {
-        old_world->probes[old->index] = NULL;
-        world_place(w, index, old);
-        probe_set_policy(old, conf, now);
-        return;
-    }
-    struct probe *p = probe_new(conf, engine.hooks.host, now);
-    if (old && can_inherit(old, conf))
-        probe_inherit(p, old);
-    else
-        make_new(p, old, old_world != NULL, now);
-    world_place(w, index, p);
-    sched_first(p, w->urgent[index], now);
-}
-
-static void drop_old(struct world *old)
-{
-    for (uint32_t i = 0; i < old->conf->probe_count; i++)
-        if (old->probes[i])
-            probe_free(old->probes[i]);
-    conf_free(old->conf);
-    world_free(old);
-}
-
-static void note_adoption(const struct world *w, bool reload, uint64_t now)
-{
-    char text[128];
-    engine.generation++;
-    engine.stats.last_reload = now;
-    engine.stats.last_reload_ok = true;
-    snprintf(text, sizeof text, "configuration %llu: %u probes, %u groups", (unsigned long long)engine.generation,
-             w->conf->probe_count, w->conf->group_count);
-    if (!reload)
-        return;
-    engine.stats.reloads++;
-    journal_add(JOURNAL_SELF, "vitald", "", "reloaded", "", text);
-    engine_log(LOG_NOTICE, "self", NULL, text);
-}
-
-void core_adopt(struct conf *conf)
-{
-    if (engine.serving) {
-        if (engine.adopt_next)
-            conf_free(engine.adopt_next);
-        engine.adopt_next = conf;
-        return;
-    }
-    CORE_ASSERT(conf->max_in_flight && conf->max_per_address);
-    uint64_t now = clock_now();
-    struct world *old = engine.world, *w = world_new(conf);
-    if (old)
-        settle_time(now);
-    for (uint32_t i = 0; i < conf->probe_count; i++)
-        adopt_probe(w, i, old, now);
-    engine.world = w;
-    if (!engine.startup_latched && !engine.startup_over)
-        timer_set(&engine.expiries, &engine.startup_end, engine.stats.started + conf->startup_timeout);
-    world_begin(w, old, now);
-    if (old)
-        drop_old(old);
-    note_adoption(w, old != NULL, now);
-    arm_wake();
-}
+/* ---- questions ---- */
 
 const struct conf *core_conf(void)
 {
@@ -279,20 +189,10 @@ uint64_t core_generation(void)
     return engine.generation;
 }
 
-void core_reload_failed(void)
-{
-    engine.stats.reload_failures++;
-    engine.stats.last_reload = clock_now();
-    engine.stats.last_reload_ok = false;
-    journal_add(JOURNAL_SELF, "vitald", "", "reload failed", "", "the configuration before goes on; see the log");
-}
-
-/* ---- questions ---- */
-
 void core_verdict(uint32_t group, struct verdict *v)
 {
     CORE_ASSERT(engine.world && group < engine.world->conf->group_count);
-    settle_time(clock_now());
+    engine_settle(clock_now());
     *v = engine.world->groups[group].shown;
     v->oldest = world_oldest(engine.world, group);
 }

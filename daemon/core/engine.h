@@ -14,6 +14,7 @@ struct world;
 enum {
     SLOT = 8000,                 /* starts lie on these, deadlines round up to them: wake-ups coalesce by themselves */
     STALL_GAP = 1000000,         /* standing still longer than this is a stall */
+    ATTEMPT_AGAIN = 1000000,     /* after a stall: a probe has its timeout and this to be attempted again */
     STALL_SHOWN = 60000000,      /* how long answers speak of it at most */
     PENDING_EXTRA = 1000000,     /* a member that is new by reload is left out for its timeout and this */
 };
@@ -38,6 +39,7 @@ struct engine {
     bool draining, drain_ordered;
     uint64_t draining_since;
     uint64_t expected;               /* the turn is to begin by then */
+    uint64_t slept;                  /* clock_slept() when that was decided */
     uint64_t stalled;                /* size of the recent stall, 0 = none */
     bool stall_noticed;              /* in this turn */
     uint32_t stall_left;             /* probes without an outcome since then */
@@ -48,6 +50,8 @@ extern struct engine engine;
 
 /* Applies all that time alone has brought: our own stall, then due expiries. First in everything that answers or acts. */
 void engine_catch_up(uint64_t now);
+void engine_settle(uint64_t now);    /* that, and carries what it changed to the verdicts */
+void engine_arm_wake(void);
 bool engine_is_starting(void);       /* startup has neither latched nor timed out */
 void engine_log(int level, const char *kind, const char *name, const char *text);
 

@@ -1,5 +1,5 @@
-/* One probe at run time: its attempt, its record, its mode. Every attempt ends in one function of probe.c, which alone
- * counts, times and settles; the schedule decides when one begins, the world carries what changed to the groups. */
+/* One probe at run time: its attempt, its record, its mode. Every attempt ends in one function of probe_attempt.c, which
+ * alone counts, times and settles; the schedule decides when one begins, the world carries what changed to the groups. */
 #ifndef CORE_PROBE_H
 #define CORE_PROBE_H
 
@@ -82,7 +82,11 @@ void probe_inherit(struct probe *, struct probe *old);   /* record and mode */
 void probe_set_pending(struct probe *, uint64_t now);
 void probe_set_order(struct probe *, const struct order *, const char *text, uint64_t now);
 
+void probe_tell(const struct probe *, enum state before, const char *reason, const char *text);  /* if it is another one now */
+
 void probe_begin(struct probe *, uint64_t now);
+void probe_cancel(struct probe *);                       /* ends the attempt, if one runs: counted, settles nothing */
+void probe_stall_over(struct probe *);                   /* for this one */
 void probe_due(struct probe *, uint64_t now);            /* the deadline of the running attempt has come */
 void probe_expire(struct timer *, uint64_t now);
 void probe_arm_expiry(struct probe *);

@@ -3,110 +3,24 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
+#include "core/address.h"
 #include "core/engine.h"
 #include "core/index.h"
 #include "core/probe.h"
 #include "core/world.h"
 
-/* A place on the network, shared by all probes that lead there. */
-struct address {
-    struct address *next;
-    uint64_t key;
-    uint32_t probes, in_flight;
-    struct list waiting;
-};
-
-enum { FIRST_BUCKETS = 64, NUDGED_SHARE = 4 };
+enum { NUDGED_SHARE = 4 };
 
 static struct {
     struct list ready;           /* in the order in which they became due */
     struct list nudged;          /* edges beyond their share of the attempts in flight */
     struct list running;
-    struct address **buckets;
-    uint32_t bucket_count, address_count;
     unsigned in_flight, nudged_in_flight, queued;
 } sched;
 
 static struct probe *owner(struct list *link)
 {
     return probe_check(LIST_OWNER(link, struct probe, plan.link));
-}
-
-/* ---- addresses ---- */
-
-
-/* The host in "http://host:port/path", "[v6]:port", "host:port"; a socket's path as a whole. Length 0: not on the network. */
-static size_t host_part(const char *target, const char **host)
-{
-    *host = target;
-    if (!target || !*target || *target == '/')
-        return 0;
-    if (!strncmp(target, "unix:", 5))
-        return strlen(target);
-    const char *scheme = strstr(target, "://");
-    const char *at = scheme ? scheme + 3 : target;
-    size_t authority = strcspn(at, "/?#, ");
-    const char *user = memrchr(at, '@', authority);
-    if (user) {
-        authority -= (size_t)(user + 1 - at);
-        at = user + 1;
-    }
-    *host = at;
-    size_t bracket = *at == '[' ? strcspn(at, "]") : 0;
-    return bracket ? bracket : strcspn(at, ":/?#, ");
-}
-
-static void grow_buckets(void)
-{
-    uint32_t count = sched.bucket_count ? sched.bucket_count * 2 : FIRST_BUCKETS;
-    struct address **buckets = mem_alloc(count * sizeof *buckets);
-    for (uint32_t i = 0; i < sched.bucket_count; i++)
-        for (struct address *a = sched.buckets[i], *next; a; a = next) {
-            next = a->next;
-            a->next = buckets[a->key % count];
-            buckets[a->key % count] = a;
-        }
-    mem_free(sched.buckets);
-    sched.buckets = buckets;
-    sched.bucket_count = count;
-}
-
-static struct address *address_hold(const char *target)
-{
-    const char *host;
-    size_t len = host_part(target, &host);
-    if (!len)
-        return NULL;
-    if (sched.address_count >= sched.bucket_count)
-        grow_buckets();
-    uint64_t key = index_hash(host, len);
-    struct address *a = sched.buckets[key % sched.bucket_count];
-    while (a && a->key != key)
-        a = a->next;
-    if (!a) {
-        a = mem_alloc(sizeof *a);
-        a->key = key;
-        list_init(&a->waiting);
-        a->next = sched.buckets[key % sched.bucket_count];
-        sched.buckets[key % sched.bucket_count] = a;
-        sched.address_count++;
-    }
-    a->probes++;
-    return a;
-}
-
-static void address_release(struct address *a)
-{
-    if (!a || --a->probes)
-        return;
-    CORE_ASSERT(!a->in_flight && list_empty(&a->waiting));
-    struct address **at = &sched.buckets[a->key % sched.bucket_count];
-    while (*at != a)
-        at = &(*at)->next;
-    *at = a->next;
-    sched.address_count--;
-    mem_free(a);
 }
 
 /* ---- queues ---- */
@@ -436,10 +350,8 @@ void sched_open(void)
 
 void sched_close(void)
 {
-    CORE_ASSERT(!sched.in_flight && !sched.queued && !sched.address_count);
-    mem_free(sched.buckets);
-    sched.buckets = NULL;
-    sched.bucket_count = 0;
+    CORE_ASSERT(!sched.in_flight && !sched.queued);
+    address_close();
 }
 
 bool sched_busy(void)

@@ -11,6 +11,8 @@
 #include "core/index.h"
 #include "core/probe.h"
 
+enum { WORLD_WORD = 64 };            /* bits in a word of `dirty` */
+
 struct edge { uint32_t group; bool advisory; };      /* to a group that has it as a member */
 
 struct group {

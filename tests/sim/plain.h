@@ -22,7 +22,7 @@ struct plain {
     bool bad[2];
     unsigned run[2];
     bool stale, sampled;
-    uint64_t sample_at, fresh_from, shift;
+    uint64_t sample_at, fresh_from, shift, shift_until;
     bool pending;
     uint64_t pending_until;
     enum mode mode;
@@ -93,10 +93,14 @@ static void plain_outcome(struct plain *p, const struct conf_probe *c, enum vita
     p->shift = 0;
 }
 
-static void plain_stall(struct plain *p, const struct conf_probe *c, uint64_t gap)
+static void plain_stall(struct plain *p, const struct conf_probe *c, uint64_t gap, uint64_t now)
 {
-    if (!p->shift)
-        p->shift = gap < c->max_age ? gap : c->max_age;
+    uint64_t again = c->timeout + USEC_S, until = now + (again < c->max_age ? again : c->max_age);
+    uint64_t stale_at = p->fresh_from + c->max_age;
+    if (!p->shift && p->known && !p->stale && p->mode != MODE_PAUSED && stale_at < until) {
+        p->shift = gap < until - stale_at ? gap : until - stale_at;
+        p->shift_until = until;
+    }
 }
 
 static void plain_new_rule(struct plain *p, const struct conf_probe *c)
@@ -106,8 +110,6 @@ static void plain_new_rule(struct plain *p, const struct conf_probe *c)
         if (p->run[line] >= need)
             p->run[line] = need - 1;
     }
-    if (p->shift > c->max_age)
-        p->shift = c->max_age;
 }
 
 static bool plain_is_unsettled(const struct plain *p)
