@@ -322,7 +322,7 @@ static struct resolve *answer_now(const struct resolve_answer *known, resolve_fn
 
 struct resolve *resolve_name(const char *host, resolve_fn *fn, void *arg)
 {
-    char name[HOST_MAX + 1];
+    char name[HOST_MAX + 1] = "";
     struct resolve_answer answer = { 0 };
     if (resolve_numeric(host, &answer.addresses[0])) {
         answer.count = 1;
