@@ -93,6 +93,8 @@ static void run_laters(struct timer *t, uint64_t now)
 
 void zygote_attach(void)
 {
+    if (getpid() == 1) /* a container's first process inherits what programs leave behind: the kernel shall reap it */
+        signal(SIGCHLD, SIG_IGN);
     timer_init(&later_timer, run_laters);
     if (zygote_fd >= 0)
         loop_add(&zygote_io, zygote_fd, LOOP_READ, zygote_gone);
