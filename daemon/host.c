@@ -446,7 +446,10 @@ static void child_exited(void *arg, const struct vital_exit *e)
 {
     struct vital_io *io = arg;
     io_bury(io);
-    io->call.exit(io->probe, e, io->arg);
+    if (e->error == EAGAIN)
+        host_finish(io->probe, VITAL_INTERNAL, VITAL_R_NO_SPAWN, "%s", reason_sentence(VITAL_R_NO_SPAWN));
+    else
+        io->call.exit(io->probe, e, io->arg);
 }
 
 static struct vital_io *host_spawn(struct vital_probe *p, const struct vital_child *child, vital_exit_fn *fn, void *arg)
@@ -458,7 +461,7 @@ static struct vital_io *host_spawn(struct vital_probe *p, const struct vital_chi
     if (io->below)
         return io;
     io_bury(io);
-    host_finish(p, VITAL_INTERNAL, reason, "%s", reason_sentence(reason));
+    host_finish(p, reason == VITAL_R_HUNG ? VITAL_FAIL : VITAL_INTERNAL, reason, "%s", reason_sentence(reason));
     return NULL;
 }
 
@@ -474,7 +477,10 @@ static void file_done(void *arg, const struct vital_file *f)
 {
     struct vital_io *io = arg;
     io_bury(io);
-    io->call.file(io->probe, f, io->arg);
+    if (f->error == EAGAIN)
+        host_finish(io->probe, VITAL_INTERNAL, VITAL_R_NO_HELPER, "%s", reason_sentence(VITAL_R_NO_HELPER));
+    else
+        io->call.file(io->probe, f, io->arg);
 }
 
 static void file_hangs(struct vital_probe *p, vital_file_fn *fn, void *arg)

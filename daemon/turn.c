@@ -27,7 +27,6 @@ void turn_open(void)
         .host = &host_table,
         .close_all = host_close_all,
         .serve_ready = loop_peek,
-        .lateness = loop_lag,
         .log = log_subject,
         .refresh = host_refresh,
     };
@@ -50,7 +49,7 @@ static uint64_t next_turn(void)
 void turn(void (*publish)(void))
 {
     loop_wait(next_turn());
-    timer_run(loop_timers(), clock_now());
+    timer_run(loop_timers(), loop_now()); /* nothing expires by time that passed after the I/O step */
     core_publish(clock_now());
     publish();
     log_flush();

@@ -18,9 +18,6 @@ struct core_hooks {
     const struct vital_host *host;                       /* what modules are given */
     void (*close_all)(struct probe *, bool kept_too);    /* closes what the probe has open through the host */
     void (*serve_ready)(void);                           /* ready descriptors are served once, without waiting */
-    /* How late the loop is at this very moment. Asked before freshness expires anything: a verdict that is read right after
-     * our process was stopped for a minute must see the stall first (above 1 s: as by core_stalled()), not stale samples. */
-    uint64_t (*lateness)(void);
     void (*log)(int level, const char *kind, const char *name, const char *text);   /* transitions, quarantine ... */
     /* Re-reads a probe's file secrets in a helper, then calls probe_begin_module(); false = nothing to re-read. NULL = none. */
     bool (*refresh)(struct probe *);
