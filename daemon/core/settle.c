@@ -45,7 +45,7 @@ void settle_clamp(struct settle *s, const struct settle_rule *r)
     for (unsigned i = 0; i < LINES; i++) {
         unsigned need = need_of(&s->line[i], r);
         if (s->line[i].run >= need)
-            s->line[i].run = (uint8_t)(need ? need - 1 : 0);
+            s->line[i].run = (uint8_t)(need - 1);
     }
 }
 

@@ -526,9 +526,9 @@ static void check_probe(uint32_t index)
     for (unsigned c = 0; c < VITAL_CLASS_COUNT; c++)
         MUST(n, p->record.attempts[c] == q->count[c]);
     MUST(n, p->record.cancelled == q->cancelled);
-    /* nothing is green that is too old: twice max_age at most, and that only after a stall */
+    /* nothing is green that is older than max_age, but just after a stall */
     if (state != STATE_UNKNOWN && q->mode != MODE_PAUSED && q->sampled)
-        MUST(n, kit_time < q->fresh_from + p->conf->max_age + q->shift && q->shift <= p->conf->max_age);
+        MUST(n, kit_time < q->fresh_from + p->conf->max_age + q->shift && (!q->shift || kit_time <= q->shift_until));
     MUST(n, !q->shift || world.stalled || stalls_seen);
     /* somebody will look again: a start is planned, or an attempt runs, or nobody should */
     if (plain_is_active(q) && !n->open)
@@ -698,7 +698,7 @@ static void notice_stall(void)
     world.stalled = gap;
     latest.at = kit_time + 60 * USEC_S;
     for (uint32_t i = 0; i < world.conf->probe_count; i++) {
-        plain_stall(by_index[i], &world.conf->probes[i], gap);
+        plain_stall(by_index[i], &world.conf->probes[i], gap, kit_time);
         by_index[i]->stall_waits = plain_is_active(by_index[i]);
     }
 }

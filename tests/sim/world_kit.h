@@ -292,13 +292,14 @@ KIT uint32_t kit_find(const struct kit_world *w, const char *name, size_t len, b
 
 KIT const struct conf_member *kit_members(const struct kit_world *w, const char *words, uint32_t *count)
 {
-    struct conf_member *out = arena_alloc(w->conf->arena, (strlen(words) + 1) * sizeof *out);
+    struct conf_member *out = arena_alloc(w->conf->arena, (strlen(words) + 2) * sizeof *out);
     *count = 0;
     for (const char *at = words; *(at += strspn(at, " ")); at += strcspn(at, " ")) {
         struct conf_member *m = &out[(*count)++];
         m->index = kit_find(w, at, strcspn(at, " "), &m->is_group);
         CORE_ASSERT(m->index != UINT32_MAX);
     }
+    out[*count] = (struct conf_member){ .is_group = true, .index = UINT32_MAX / 64 }; /* nobody may look here */
     return out;
 }
 

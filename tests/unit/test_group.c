@@ -168,8 +168,26 @@ TEST(nobody_left_passes_but_says_so_after_maintenance)
     tally_vote(&t, &any, 0, &v);
     CHECK_INT(v.level[0], LEVEL_PASS);
     tally_add(&t, &out, false);
+    CHECK_INT(t.maintenance, 1);
     tally_vote(&t, &any, 0, &v);
     CHECK_INT(v.level[0], LEVEL_WARN);
+}
+
+TEST(tallies_count_upward)
+{
+    struct tally t = { 0 };
+    struct vote v;
+    standing_vote(&(struct standing){ .stale = true }, &v);
+    tally_add(&t, &v, true);
+    tally_add(&t, &v, false);
+    standing_vote(&(struct standing){ .mode = MODE_FORCED, .forced = LEVEL_FAIL }, &v);
+    tally_add(&t, &v, true);
+    CHECK_INT(t.unknown, 2);
+    CHECK_INT(t.forced, 1);
+    CHECK_INT(t.unclean, 2);
+    CHECK_INT(t.left, 1);
+    CHECK_INT(t.level[policy_of(UNKNOWN_FAIL, SHARED_FAIL)][LEVEL_FAIL], 1);
+    CHECK_INT(t.maintenance, 0);
 }
 
 TEST(first_outcomes_are_awaited)

@@ -29,6 +29,7 @@ TEST(entries_are_kept_as_they_were)
 {
     clock_replace(fixed, fixed);
     journal_add(JOURNAL_MODE, "db", "normal", "paused", "", NULL);
+    CHECK_INT(journal_first(), 1);
     add(1);
     const struct journal_entry *e = journal_get(1);
     CHECK(e != NULL);
@@ -64,6 +65,7 @@ TEST(a_slow_reader_skips_to_the_oldest)
     CHECK_INT(skipped, 0);
     CHECK(!journal_after(JOURNAL_SIZE + 3, &skipped));
     CHECK(!journal_after(JOURNAL_SIZE + 30, &skipped));
+    CHECK(!journal_after(UINT64_MAX, &skipped));
     CHECK_INT(journal_after(JOURNAL_SIZE + 2, &skipped)->id, JOURNAL_SIZE + 3);
 }
 

@@ -129,6 +129,11 @@ TEST(the_run_tells_what_comes_next)
     s = after(&rule, "WP");
     CHECK(settle_run(&s, &rule, &r));
     CHECK_INT(r.towards, LEVEL_PASS);
+    const struct settle_rule slow = { .rise = 3, .fall = 3 };
+    s = after(&slow, "FWP");
+    CHECK(settle_run(&s, &slow, &r));
+    CHECK_INT(r.towards, LEVEL_WARN);
+    CHECK_INT(r.have, 2);
     s = after(&rule, "WF");
     CHECK(settle_run(&s, &rule, &r));
     CHECK_INT(r.towards, LEVEL_FAIL);
@@ -163,6 +168,10 @@ TEST(a_stricter_rule_needs_one_more_outcome)
     settle_clamp(&s, &strict);
     CHECK_INT(s.line[0].run, 1);
     CHECK_INT(settle_step(&s, &strict, LEVEL_PASS), LEVEL_PASS);
+    const struct settle_rule reached = { .rise = 5, .fall = 4 };
+    s = after(&loose, "PFFFF");
+    settle_clamp(&s, &reached);
+    CHECK_INT(s.line[0].run, 3);
     s = after(&loose, "PF");
     settle_clamp(&s, &strict);
     CHECK_INT(s.line[0].run, 1);
