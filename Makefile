@@ -122,10 +122,11 @@ test:
 	@tests/setup test
 	@tests/run
 
-docs: $(B)/vitald
+docs: $(B)/vitald $(MODULES)
 	$(B)/vitald --dump-options=yaml > conf/reference.yaml
 	$(B)/vitald --dump-options=schema > conf/schema.json
 	$(B)/vitald --dump-options=man > man/vitald-probes.7
+	tests/lint/manual $(B)/vitald > man/vitald.yaml.5
 
 lint:
 	@tests/setup test

@@ -58,7 +58,7 @@ static int dump_configuration(const struct args *a)
 static int dump_options(const struct args *a)
 {
     static const struct { const char *name; void (*print)(struct buf *); } formats[] = {
-        { "yaml", optdoc_yaml }, { "schema", optdoc_schema }, { "man", optdoc_man },
+        { "yaml", optdoc_yaml }, { "schema", optdoc_schema }, { "man", optdoc_man }, { "sections", optdoc_sections },
     };
     struct buf out = BUF(OUTPUT_MAX);
     for (unsigned i = 0; i < sizeof formats / sizeof *formats; i++)
@@ -66,7 +66,7 @@ static int dump_options(const struct args *a)
             formats[i].print(&out);
             return print_buffer(&out, true);
         }
-    fprintf(stderr, "vitald: --dump-options=%s: there are yaml, schema and man\n", a->options_format);
+    fprintf(stderr, "vitald: --dump-options=%s: there are yaml, schema, man and sections\n", a->options_format);
     return 2;
 }
 

@@ -102,6 +102,22 @@ static void put_module(struct buf *out, const struct vital_module *m)
         put_numbers(out, m->numbers);
 }
 
+void optdoc_sections(struct buf *out)
+{
+    buf_text(out, ".Ss General settings\n");
+    put_rows(out, conf_setting_rows);
+    for (const struct conf_section *s = conf_sections; s->name; s++) {
+        buf_printf(out, ".Ss %s\n", s->name);
+        put(out, s->help);
+        buf_text(out, ":\n");
+        put_sentence(out, s->form);
+        if (s->rows == conf_policy_rows)
+            buf_text(out, "The options are told in\n.Xr vitald-probes 7 .\n");
+        else if (s->rows)
+            put_rows(out, s->rows);
+    }
+}
+
 void optdoc_man(struct buf *out)
 {
     const struct vital_module *modules[DOC_MODULES_MAX];
