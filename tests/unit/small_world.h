@@ -94,7 +94,7 @@ static struct conf *small_conf(const char *control)
 static void small_open(const char *control)
 {
     static const struct core_hooks hooks = { .host = &small_host, .close_all = small_close_all, .serve_ready = loop_peek,
-                                             .lateness = small_lateness, .log = small_log };
+                                             .log = small_log };
     log_init(LOG_FORMAT_TEXT, LOG_EMERG);
     loop_open();
     core_open(loop_timers(), &hooks);
