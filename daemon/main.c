@@ -15,6 +15,7 @@
 #include "core/core.h"
 #include "core/picture.h"
 #include "front/control.h"
+#include "front/events.h"
 #include "front/files.h"
 #include "front/listen.h"
 #include "front/server.h"
@@ -191,6 +192,7 @@ static void publish(void)
 {
     files_publish();
     control_publish();
+    events_publish();
 }
 
 static void leave(void)

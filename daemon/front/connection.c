@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/timer.h"
 #include "front/detail.h"
+#include "front/events.h"
 #include "front/listen.h"
 #include "front/serve.h"
 #include "front/source.h"
@@ -26,7 +27,7 @@
 enum { INPUT_MAX = 16 * 1024, DRAIN_MAX = 64 * 1024, OUT_MAX = VIEW_ROOM + 64 * 1024 };
 _Static_assert((int)INPUT_MAX > (int)HTTP1_HEAD_MAX, "a head must fit");
 
-enum phase { READING, WRITING, DRAINING, PHASES };
+enum phase { READING, WRITING, DRAINING, FOLLOWING, PHASES };
 
 struct connection {
     struct loop_fd io;
@@ -40,10 +41,11 @@ struct connection {
     struct buf out;
     size_t out_at;
     struct detail *rest;
+    struct follower *follower;
     uint32_t stash_len, served, drained;
     int fd;
     uint8_t phase;
-    bool watched, pipelined, chunked, close, drain;
+    bool watched, pipelined, chunked, close, drain, moved /* bytes since the last beat */;
 };
 
 static char input[INPUT_MAX];          /* the process's only read buffer */
@@ -126,6 +128,7 @@ static void close_connection(struct connection *c)
     close(c->fd);
     if (c->rest)
         detail_end(c->rest);
+    events_leave(c->follower);
     source_leave(c->source);
     c->listener->connections--;
     listen_release(c->listener);
@@ -180,8 +183,88 @@ static void begin_writing(struct connection *c, const char *bytes, size_t len)
     set_deadline(c, clock_now() + (c->rest ? STREAM_TIME : WRITE_TIME));
 }
 
+/* ---- following /events ---- */
+
+/* False: not all of it was taken, or the connection is closed. */
+static bool send_events(struct connection *c)
+{
+    ssize_t sent = c->out.len ? transmit(c, c->out.data + c->out_at, c->out.len - c->out_at) : 0;
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+        close_connection(c);
+        return false;
+    }
+    c->out_at += sent > 0 ? (size_t)sent : 0;
+    c->moved |= sent > 0;
+    bool blocked = c->out_at < c->out.len;
+    if (blocked) {
+        events_block(c->follower);
+    } else {
+        buf_free(&c->out);
+        c->out_at = 0;
+    }
+    watch(c, blocked ? LOOP_READ | LOOP_WRITE : LOOP_READ);
+    return !blocked;
+}
+
+static void wake_follower(void *owner)
+{
+    struct connection *c = owner;
+    c->out = BUF(EVENTS_ROOM);
+    bool on = events_take(c->follower, &c->out);
+    if (send_events(c) && !on)
+        close_connection(c);
+}
+
+static void begin_following(struct connection *c, const struct reply *r)
+{
+    end_waiting(c);
+    stash(c, NULL, 0);
+    c->phase = FOLLOWING;
+    c->out = BUF(EVENTS_ROOM);
+    c->out_at = 0;
+    buf_add(&c->out, r->bytes, r->len);
+    c->follower = events_follow(c->listener, r->seen, &c->out, wake_follower, c);
+    setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &(int){ EVENTS_SOCKET }, sizeof(int));
+    set_deadline(c, clock_now() + EVENTS_BEAT_S * USEC_S);
+    send_events(c);
+}
+
+/* What a follower still sends is read, so that its end is noticed, and not answered. */
+static void follow_more(struct connection *c)
+{
+    ssize_t got = receive(c, input, sizeof input);
+    c->drained += got > 0 ? (uint32_t)got : 0;
+    if (got == 0 || c->drained > DRAIN_MAX || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+        close_connection(c);
+        return;
+    }
+    if (c->out.len > 0 && send_events(c))
+        events_unblock(c->follower);
+}
+
+/* One that let bytes lie from beat to beat is gone or hostile. */
+static void beat(struct connection *c)
+{
+    if (c->out.len && !c->moved) {
+        front_stats.late_writes++;
+        close_connection(c);
+        return;
+    }
+    c->moved = false;
+    set_deadline(c, c->deadline + EVENTS_BEAT_S * USEC_S);
+    if (c->out.len)
+        return;
+    c->out = BUF(EVENTS_ROOM);
+    buf_text(&c->out, ":\n\n");
+    send_events(c);
+}
+
 static void send_reply(struct connection *c, const struct reply *r)
 {
+    if (r->follows) {
+        begin_following(c, r);
+        return;
+    }
     c->rest = r->rest;
     c->chunked = r->chunked;
     c->close = r->close;
@@ -264,7 +347,9 @@ static void take_input(struct connection *c, size_t len)
     } else {
         bool worn = ++c->served >= CONNECTION_REQUESTS;
         front_stats.worn_out += worn;
-        serve_request(&request, c->listener->serve, request.keep_alive && !worn && !c->listener->closed, &reply);
+        const struct asker asker = { .serve = c->listener->serve, .listener = c->listener,
+                                     .keep = request.keep_alive && !worn && !c->listener->closed };
+        serve_request(&request, &asker, &reply);
         stash(c, input + head, len - (size_t)head);
         c->drain = reply.close && (request.keep_alive || request.has_body || c->stash);
     }
@@ -303,6 +388,7 @@ static void on_ready(struct loop_fd *f, unsigned what)
 {
     static void (*const by_phase[PHASES])(struct connection *) = {
         [READING] = read_more, [WRITING] = write_more, [DRAINING] = drain_more,
+        [FOLLOWING] = follow_more,
     };
     struct connection *c = LIST_OWNER(f, struct connection, io);
     (void)what;
@@ -343,6 +429,8 @@ static void on_timer(struct timer *t, uint64_t now)
         take_input(c, len);
     } else if (now < c->deadline) {
         timer_set(loop_timers(), t, c->deadline);
+    } else if (c->phase == FOLLOWING) {
+        beat(c);
     } else {
         expire(c);
     }

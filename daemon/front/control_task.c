@@ -11,6 +11,7 @@
 #include "front/control_client.h"
 #include "front/self.h"
 #include "view/brief.h"
+#include "view/event.h"
 #include "view/json.h"
 
 enum { RENDERS_MAX = 8, TEXT_MAX = 64 * 1024, RUN_PATIENCE_S = 110, EVENTS_PER_STEP = 256 };
@@ -269,22 +270,7 @@ struct following {
     bool follow, json;
 };
 
-static void event_json(const struct journal_entry *e, struct buf *out)
-{
-    struct json j = JSON(out);
-    json_open_object(&j, NULL);
-    json_int(&j, "id", (int64_t)e->id);
-    json_time(&j, "time", e->wall);
-    json_text(&j, "kind", journal_kind_text(e->kind));
-    json_text(&j, "name", e->name);
-    json_text(&j, "from", e->from);
-    json_text(&j, "to", e->to);
-    json_text(&j, "reason", e->reason);
-    json_text(&j, "text", e->text);
-    json_close_object(&j);
-}
-
-static void event_text(const struct journal_entry *e, struct buf *out)
+static void event_text(struct buf *out, const struct journal_entry *e)
 {
     char time[CLOCK_TEXT];
     buf_printf(out, "%s #%" PRIu64 " %s %s: %s -> %s", clock_iso(e->wall, time), e->id, journal_kind_text(e->kind), e->name, e->from, e->to);
@@ -316,7 +302,7 @@ static bool events_step(struct control_client *c)
         if (skipped && f->cursor)
             events_skipped(c, skipped, f->json);
         struct buf text = BUF(TEXT_MAX);
-        (f->json ? event_json : event_text)(e, &text);
+        (f->json ? event_json : event_text)(&text, e);
         client_event(c, "event", text.data);
         buf_free(&text);
         f->cursor = e->id;

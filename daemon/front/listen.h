@@ -29,6 +29,7 @@ struct listener {
     uint16_t mode;
     uint32_t max_connections, max_per_source;
     uint32_t connections;         /* the server's count */
+    uint32_t followers;           /* of them, those that follow /events */
     uint64_t accepted, refused, evicted;
     bool watched;                 /* the server accepts from it */
     bool paused;                  /* out of descriptors: accepts again in a moment */

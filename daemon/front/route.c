@@ -61,10 +61,11 @@ void route_build(const struct conf *conf)
     put("/readyz", (struct route){ ROUTE_VERDICT, conf->ready, 0 });
     put("/startupz", (struct route){ ROUTE_VERDICT, conf->startup, 0 });
     put("/healthz", (struct route){ ROUTE_VERDICT, conf->health, 0 });
-    put("/", (struct route){ ROUTE_VERDICT, conf->ready, 0 });
+    put("/", (struct route){ ROUTE_PAGE, conf->ready, 0 });
     put("*", (struct route){ ROUTE_VERDICT, conf->ready, 0 });      /* OPTIONS * */
     put("/status", (struct route){ ROUTE_STATUS, 0, 0 });
     put("/metrics", (struct route){ ROUTE_METRICS, 0, 0 });
+    put("/events", (struct route){ ROUTE_EVENTS, 0, 0 });
     for (uint32_t i = 0; i < conf->group_count; i++) {
         put_group("/healthz/", conf->groups[i].name, ROUTE_VERDICT, i);
         put_group("/explain/", conf->groups[i].name, ROUTE_EXPLAIN, i);
@@ -125,6 +126,7 @@ unsigned route_class(enum route_kind kind)
     static const unsigned classes[ROUTE_KIND_COUNT] = {
         [ROUTE_VERDICT] = SERVE_VERDICTS, [ROUTE_MEMBER] = SERVE_STATUS,  [ROUTE_STATUS] = SERVE_STATUS,
         [ROUTE_PROBE] = SERVE_STATUS,     [ROUTE_EXPLAIN] = SERVE_STATUS, [ROUTE_METRICS] = SERVE_METRICS,
+        [ROUTE_EVENTS] = SERVE_EVENTS,    [ROUTE_PAGE] = SERVE_PAGE,
     };
     return classes[kind];
 }

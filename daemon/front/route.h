@@ -17,6 +17,8 @@ enum route_kind {
     ROUTE_PROBE,            /* /status/<probe>: probe */
     ROUTE_EXPLAIN,          /* group */
     ROUTE_METRICS,
+    ROUTE_EVENTS,
+    ROUTE_PAGE,             /* and on a listener without that class the group `ready` */
     ROUTE_KIND_COUNT
 };
 struct route { enum route_kind kind; uint32_t group, probe; };

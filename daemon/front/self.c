@@ -87,6 +87,11 @@ static void add_http(struct facts *f)
     COUNTER_OF("http_connections_limited", ended, "bound", "requests", s->worn_out);
     COUNTER("http_accept_pauses", "Times that no descriptor was left to accept with", s->out_of_fds);
     COUNTER("http_streams_refused", "Large bodies refused because too many were under way", s->streams_refused);
+    GAUGE("event_followers", "Clients that follow /events now", s->followers);
+    COUNTER("event_follows", "Streams of /events begun", s->follows);
+    COUNTER("event_follows_refused", "Streams refused because as many as there may be were open", s->followers_refused);
+    COUNTER("events_sent", "Events sent, to all followers", s->events_sent);
+    COUNTER("events_skipped", "Events that followers missed because they did not read", s->events_skipped);
     COUNTER("files_failed", "Writes and removals of the files: front that failed", s->files_failed);
     LIST_EACH(at, listen_all()) {
         const struct listener *l = LIST_OWNER(at, struct listener, link);

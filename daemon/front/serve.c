@@ -9,6 +9,7 @@
 #include "core/core.h"
 #include "front/answer.h"
 #include "front/detail.h"
+#include "front/events.h"
 #include "front/query.h"
 #include "front/route.h"
 #include "front/stats.h"
@@ -22,7 +23,7 @@
 struct asking {
     const struct http1_request *request;
     struct route route;
-    unsigned serve;
+    const struct asker *asker;
     enum answer_end end;
     const struct query *query;
     struct reply *reply;
@@ -36,7 +37,9 @@ static const char help[] =
     "  /healthz/<group>/<probe> /readyz/<probe>              one probe\n"
     "  /status /status/<probe>                               everything; JSON, ?format=text\n"
     "  /explain/<group>                                      why, and what would turn it green\n"
-    "  /metrics                                              Prometheus\n";
+    "  /metrics                                              Prometheus\n"
+    "  /events                                               what changes, as it changes: server-sent events\n"
+    "  /                                                     the page for people\n";
 
 static void give(const struct asking *k, const struct answer *a)
 {
@@ -147,11 +150,11 @@ static void serve_verdict(struct asking *k)
     struct answer a;
     bool detailed = k->query->verbose || k->query->exclude_count;
     enum answer_format format = k->request->method == HTTP1_OPTIONS ? ANSWER_NOTHING : k->query->format;
-    if (k->query->exclude_count && !(k->serve & SERVE_STATUS)) {
+    if (k->query->exclude_count && !(k->asker->serve & SERVE_STATUS)) {
         give_error(k, 403, NULL, "exclude is not served here\n");
         return;
     }
-    if (detailed && (k->serve & SERVE_STATUS) && format != ANSWER_NOTHING) {
+    if (detailed && (k->asker->serve & SERVE_STATUS) && format != ANSWER_NOTHING) {
         serve_group_detail(k);
         return;
     }
@@ -215,14 +218,34 @@ static void serve_metrics(struct asking *k)
     give_detail(k, detail_shot(DETAIL_ALL, 0), prometheus_metrics, NULL, 200, "text/plain; version=0.0.4; charset=utf-8", NULL, 0);
 }
 
+/* Ends with the connection, for a stream has no length; without chunks, so that the oldest client reads it too. */
+static void serve_events(struct asking *k)
+{
+    if (!events_admit(k->asker->listener)) {
+        give_error(k, 503, "Retry-After: 10\r\n", "too many streams are open, try again later\n");
+        return;
+    }
+    k->end = END_CLOSE;
+    k->reply->close = true;
+    k->reply->follows = k->request->method == HTTP1_GET;
+    k->reply->seen = http1_field(k->request->fields, k->request->count, "last-event-id");
+    if (!k->reply->seen.at)
+        k->reply->seen = k->query->after;
+    buf_reset(&bytes);
+    answer_head(&bytes, 200, "text/event-stream", k->end, "X-Accel-Buffering: no\r\n", 0, ANSWER_UNTIL_CLOSE);
+    k->reply->bytes = bytes.data;
+    k->reply->len = bytes.len;
+}
+
 static void serve_nothing(struct asking *k)
 {
-    give_error(k, 404, NULL, k->serve & SERVE_STATUS ? help : "not found\n");
+    give_error(k, 404, NULL, k->asker->serve & SERVE_STATUS ? help : "not found\n");
 }
 
 static void (*const servers[ROUTE_KIND_COUNT])(struct asking *) = {
     [ROUTE_NONE] = serve_nothing, [ROUTE_VERDICT] = serve_verdict, [ROUTE_MEMBER] = serve_probe, [ROUTE_STATUS] = serve_status,
     [ROUTE_PROBE] = serve_probe,  [ROUTE_EXPLAIN] = serve_explain, [ROUTE_METRICS] = serve_metrics,
+    [ROUTE_EVENTS] = serve_events,
 };
 
 static bool is_method_served(const struct asking *k)
@@ -231,15 +254,17 @@ static bool is_method_served(const struct asking *k)
     return m == HTTP1_GET || m == HTTP1_HEAD || (m == HTTP1_OPTIONS && k->route.kind == ROUTE_VERDICT);
 }
 
-void serve_request(const struct http1_request *r, unsigned serve, bool keep, struct reply *reply)
+void serve_request(const struct http1_request *r, const struct asker *asker, struct reply *reply)
 {
     static struct query query;      /* 2 KiB that would be cleared for each request */
-    keep = keep && !r->has_body;
-    struct asking k = { .request = r, .serve = serve, .query = &query, .reply = reply };
+    bool keep = asker->keep && !r->has_body;
+    struct asking k = { .request = r, .asker = asker, .query = &query, .reply = reply };
     k.end = !keep ? END_CLOSE : r->minor > 0 ? END_KEEP : END_KEEP_OLD;
     *reply = (struct reply){ .close = !keep };
     k.route = route_find(r->path);
-    if (!(route_class(k.route.kind) & serve))
+    if (k.route.kind == ROUTE_PAGE)
+        k.route.kind = ROUTE_VERDICT;
+    if (!(route_class(k.route.kind) & asker->serve))
         k.route.kind = ROUTE_NONE;
     if (r->has_body) {
         give_error(&k, 413, NULL, "a request here has no body\n");

@@ -8,6 +8,7 @@
 #include "base/http1.h"
 
 struct detail;
+struct listener;
 
 /* bytes: head and body, or its first chunk; valid until the next request is served. */
 struct reply {
@@ -16,10 +17,17 @@ struct reply {
     struct detail *rest;     /* the body goes on; whoever sends it ends it */
     bool chunked;            /* the rest needs chunk frames; else it ends with the connection */
     bool close;
+    bool follows;            /* it was the head of /events: events come after it, and the connection ends with them */
+    struct span seen;        /* then: what the client has seen already; inside the request */
 };
 
-/* serve: SERVE_ bits of the listener; keep: the connection may stay open. */
-void serve_request(const struct http1_request *, unsigned serve, bool keep, struct reply *);
+/* Who asks, as the connection knows it. */
+struct asker {
+    unsigned serve;          /* SERVE_ bits of the listener */
+    bool keep;               /* the connection may stay open */
+    const struct listener *listener;
+};
+void serve_request(const struct http1_request *, const struct asker *, struct reply *);
 /* What never became a request: answered and closed. status by http1_request(), or 408. */
 void serve_broken(unsigned status, struct reply *);
 

@@ -13,6 +13,7 @@
 #include "front/answer.h"
 #include "front/connection.h"
 #include "front/detail.h"
+#include "front/events.h"
 #include "front/listen.h"
 #include "front/route.h"
 #include "front/source.h"
@@ -148,6 +149,7 @@ void server_adopt(void)
     route_build(core_conf());
     answer_reset();
     detail_reset();
+    events_adopt();
     LIST_EACH(at, listen_all()) {
         struct listener *l = LIST_OWNER(at, struct listener, link);
         if (!l->watched)

@@ -13,6 +13,8 @@ struct front_stats {
     uint64_t late_heads, late_writes, idle_ends;      /* deadlines */
     uint64_t worn_out;                                /* closed after the most requests a connection may make */
     uint64_t streams_refused;                         /* large bodies beyond DETAIL_STREAMS */
+    uint64_t followers, followers_refused, follows;   /* of /events: now, beyond a bound, ever */
+    uint64_t events_sent, events_skipped;             /* to all of them; by those who did not read */
     uint64_t files_failed;                            /* of the files: front */
 };
 extern struct front_stats front_stats;

@@ -12,6 +12,7 @@
 #include "small_world.h"
 
 #include "front/connection.h"
+#include "front/events.h"
 #include "front/files.h"
 #include "front/listen.h"
 #include "front/server.h"
@@ -90,7 +91,13 @@ static bool front_adopt(void)
     return ok;
 }
 
-static void front_turn(void) { small_turn(files_publish); }
+static void front_publish(void)
+{
+    files_publish();
+    events_publish();
+}
+
+static void front_turn(void) { small_turn(front_publish); }
 
 static void front_open(void)
 {
