@@ -62,7 +62,6 @@ static const struct vital_module small_module = {
 static const struct vital_host small_host = { .abi = VITAL_ABI, .size = sizeof small_host, .finish = small_finish };
 
 static void small_close_all(struct probe *p, bool kept) { (void)p; (void)kept; }
-static uint64_t small_lateness(void) { return 0; }
 static void small_log(int level, const char *kind, const char *name, const char *text) { (void)level, (void)kind, (void)name, (void)text; }
 
 static struct conf *small_conf(const char *control)
