@@ -37,7 +37,11 @@ void core_publish(uint64_t now);
 bool core_busy(void);                                    /* starts are waiting for the next turn's budget */
 void core_stalled(uint64_t gap);                         /* our own loop stood still that long (above 1 s) */
 
-/* ---- verdicts: from memory, O(1) when nothing changed ---- */
+/* ---- verdicts: from memory, O(1) when nothing changed ----
+ *
+ * Starting, latching and draining belong to the group that is asked: as a member of another one, a group counts by its own
+ * members alone. So `startup` may hold `ready`, and a group that holds `live` sees what live sees, not live's patience.
+ * An unconfigured `health` stands on the members of `live` and is as patient as a configured `live` while starting. */
 
 struct verdict {
     enum level level;

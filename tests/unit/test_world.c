@@ -724,3 +724,134 @@ TEST(an_ordinary_wait_is_no_stall)
     CHECK_INT(s.stalls, 1);
     kit_close();
 }
+
+/* ---- the edges of its life ---- */
+
+TEST(before_the_first_configuration_there_is_nothing)
+{
+    struct core_stats s;
+    kit_open();
+    core_publish(kit_time);
+    CHECK(!core_conf() && !core_busy());
+    CHECK_INT(core_group_find("ready", 5), UINT32_MAX);
+    core_stats(&s);
+    CHECK(s.probes == 0 && s.groups == 0 && s.started == KIT_BOOT && s.progress == KIT_BOOT);
+    core_stalled(10 * USEC_S);
+    core_stats(&s);
+    CHECK_INT(s.stalls, 0);
+    kit_close();
+}
+
+TEST(with_nothing_to_do_nothing_wakes_it)
+{
+    struct kit_world w = kit_world();
+    begin(&w);
+    CHECK(core_conf() == w.conf);
+    kit_pass_time(USEC_S);
+    CHECK_INT(kit_level("ready"), LEVEL_PASS); /* nobody to wait for */
+    kit_pass_time(301 * USEC_S);
+    CHECK_INT(kit_heap.count, 0);
+    struct core_stats s;
+    core_stats(&s);
+    CHECK_INT(s.groups, 4);
+    CHECK_INT(s.progress, kit_time);
+    CHECK_INT(s.reloads, 0);
+    CHECK_INT(s.last_reload, KIT_BOOT);
+    kit_close();
+}
+
+TEST(the_loop_is_woken_for_what_time_alone_brings)
+{
+    struct kit_world w = three(0);
+    w.probes[0].max_age = 5 * USEC_S;
+    begin(&w);
+    kit_pass_time(2 * USEC_S);
+    uint64_t stale = probe_stale_at(kit_find_probe("pa")), last = journal_last();
+    kit_until(stale - 1);
+    CHECK_INT(journal_last(), last);
+    kit_until(stale); /* nobody asks */
+    CHECK_INT(journal_last(), last + 2);
+    kit_close();
+}
+
+static struct conf *second_conf;
+static void reload_twice(void)
+{
+    core_adopt(waiting_conf);
+    core_adopt(second_conf);
+}
+
+TEST(of_two_configurations_that_wait_the_later_counts)
+{
+    struct kit_world w = three(0), first = three(1), second = kit_world();
+    begin(&w);
+    kit_on_start = NULL;
+    while (!probe_in_attempt(kit_find_probe("pa")))
+        kit_pass_time(SLOT);
+    waiting_conf = kit_conf(&first);
+    second_conf = kit_conf(&second);
+    kit_on_serve = reload_twice;
+    kit_time = kit_find_probe("pa")->deadline + 900 * USEC_MS;
+    timer_run(&kit_heap, kit_time);
+    core_publish(kit_time);
+    CHECK(core_conf() == second.conf);
+    CHECK_INT(core_generation(), 2);
+    kit_close();
+}
+
+TEST(a_configuration_may_wait_for_ever)
+{
+    struct kit_world w = three(0), again = three(1);
+    begin(&w);
+    kit_on_start = NULL;
+    while (!probe_in_attempt(kit_find_probe("pa")))
+        kit_pass_time(SLOT);
+    waiting_conf = kit_conf(&again);
+    kit_on_serve = reload_now;
+    kit_time = kit_find_probe("pa")->deadline + 900 * USEC_MS;
+    timer_run(&kit_heap, kit_time);
+    kit_close(); /* it is not leaked */
+}
+
+TEST(a_stall_is_forgotten_as_a_whole)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "h1")->timeout = 1000 * USEC_S;
+    kit_probe(&w, "h2")->timeout = 1000 * USEC_S;
+    kit_probe(&w, "p3");
+    begin(&w);
+    kit_pass_time(20 * USEC_S);
+    core_stalled(5 * USEC_S);
+    CHECK_INT(engine.stall_left, 3);
+    kit_pass_time(59 * USEC_S);
+    CHECK_INT(engine.stall_left, 2);
+    CHECK(engine.stalled);
+    kit_pass_time(2 * USEC_S);
+    CHECK(!engine.stalled && !engine.stall_left);
+    for (uint32_t i = 0; i < 3; i++)
+        CHECK(!engine.world->probes[i]->stall_awaited);
+    core_stalled(5 * USEC_S);
+    mem_free(admin_mode("p3", MODE_PAUSED, LEVEL_PASS, 0));
+    pass_at_once(kit_handle("h1"));
+    CHECK_INT(engine.stall_left, 2);
+    core_stalled(5 * USEC_S); /* paused ones are not waited for */
+    kit_turn();
+    core_stalled(5 * USEC_S);
+    CHECK_INT(engine.stall_left, 2);
+    kit_close();
+}
+
+TEST(a_reload_ends_the_wait_for_probes_that_go)
+{
+    struct kit_world w = three(0), again = kit_world();
+    w.probes[0].timeout = w.probes[1].timeout = 1000 * USEC_S;
+    begin(&w);
+    kit_pass_time(5 * USEC_S);
+    kit_on_start = NULL;
+    core_stalled(5 * USEC_S);
+    CHECK_INT(engine.stall_left, 2);
+    adopt(&again);
+    CHECK_INT(engine.stall_left, 0);
+    CHECK_INT(kit_verdict("ready").stalled, 0);
+    kit_close();
+}
