@@ -88,20 +88,23 @@ $(B)/vitalctl-static: $(STATIC_OBJ)
 	$(Q)$(CC) -static -Wl,--gc-sections -o $@ $^ -lm
 
 $(B)/modules/%.so: probes/%.c Makefile
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) $(B)/obj
 	$(call say,MODULE)
 	$(Q)$(CC) $(filter-out -fPIE,$(BASE)) -fPIC -fvisibility=hidden $(WARN) $(HARD) -Iprobes $(CFLAGS) -MMD -MP -MF $(B)/obj/$*.so.d \
 	    -shared -o $@ $(filter %.c,$^) -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(libs_$*)
 
+# The parts of a heavy module are compiled into it, and into its unit test: they are not in the archive.
 define module_parts
-$(B)/modules/$(1).so: $(wildcard probes/$(1)_*.c)
+$(B)/modules/$(1).so: $(wildcard probes/$(1)_*.[ch])
+$(B)/tests/test_probe_$(1): private parts := $(wildcard probes/$(1).c probes/$(1)_*.c) $(libs_$(1))
+$(B)/tests/test_probe_$(1): $(wildcard probes/$(1).c probes/$(1)_*.[ch])
 endef
 $(foreach m,$(HEAVY),$(eval $(call module_parts,$(m))))
 
 $(B)/tests/%: tests/unit/%.c tests/unit/unit.h $(B)/libvitald.a
 	@mkdir -p $(@D)
 	$(call say,TEST)
-	$(Q)$(COMPILE) -Wno-unused-function -Itests/unit -Itests/sim -o $@ $< $(LINK) $(B)/libvitald.a $(LIBS)
+	$(Q)$(COMPILE) -Wno-unused-function -Itests/unit -Itests/sim -o $@ $< $(parts) $(LINK) $(B)/libvitald.a $(LIBS)
 
 $(B)/tests/sim: $(wildcard tests/sim/*.c) $(wildcard tests/sim/*.h) $(B)/libvitald.a
 	@mkdir -p $(@D)
