@@ -24,10 +24,8 @@ static size_t host_part(const char *target, const char **host)
     const char *at = scheme ? scheme + 3 : target;
     size_t authority = strcspn(at, "/?#, ");
     const char *user = memrchr(at, '@', authority);
-    if (user) {
-        authority -= (size_t)(user + 1 - at);
+    if (user)
         at = user + 1;
-    }
     *host = at;
     size_t bracket = *at == '[' ? strcspn(at, "]") : 0;
     return bracket ? bracket : strcspn(at, ":/?#, ");

@@ -72,6 +72,9 @@ TEST(fixed_rate_on_slots)
         CHECK_INT(starts_at[i] % SLOT, 0);
         CHECK(gap(i) <= 10 * USEC_S + 3 && gap(i) > 10 * USEC_S - SLOT);
     }
+    struct core_stats s;
+    core_stats(&s);
+    CHECK_INT(s.starts_delayed, 0);
     kit_close();
 }
 
@@ -204,6 +207,7 @@ TEST(eight_starts_a_turn_and_a_cap_in_flight)
     CHECK_INT(s.in_flight, 8);
     CHECK_INT(s.queued, 392);
     CHECK_INT(s.starts_delayed, 8);
+    CHECK_INT(s.progress, kit_time);
     kit_turn();
     CHECK_INT(starts, 16);
     kit_settle();
@@ -235,6 +239,32 @@ TEST(starts_keep_the_order_in_which_they_fell_due)
     }
     CHECK_INT(starts, 40);
     CHECK_INT(in_flight_max, 1);
+    kit_close();
+}
+
+TEST(lateness_within_reason_keeps_the_grid)
+{
+    struct kit_world w;
+    open_one(&w);
+    begin(&w);
+    kit_on_start = pass_at_once;
+    kit_pass_time(5 * USEC_S);
+    struct probe *a = kit_find_probe("a");
+    uint64_t due = a->plan.due;
+    kit_until(due - 1);
+    kit_time = due + 249 * USEC_MS;
+    kit_turn();
+    CHECK_INT(a->plan.base, due);
+    CHECK_INT(a->plan.due, due + 10 * USEC_S);
+    due = a->plan.due;
+    kit_until(due - 1);
+    kit_time = due + 250 * USEC_MS;
+    kit_turn();
+    CHECK_INT(a->plan.base, kit_time);
+    CHECK_INT(a->plan.due, slot_down(kit_time + 10 * USEC_S));
+    struct core_stats s;
+    core_stats(&s);
+    CHECK_INT(s.starts_delayed, 2);
     kit_close();
 }
 
@@ -271,8 +301,37 @@ TEST(what_leads_to_the_same_host_shares_its_cap)
     CHECK_INT(running_at(sockets, 3, 1), 2);
     static const char *const local[] = { "/", "/", "", "" };
     CHECK_INT(running_at(local, 4, 1), 4);
+    static const char *const nowhere[] = { "", NULL, NULL };
+    CHECK_INT(running_at(nowhere, 3, 1), 3);
+    static const char *const alike[] = { "alpha:1", "another:1", "alpha-2:1" };
+    CHECK_INT(running_at(alike, 3, 1), 3);
     static const char *const others[] = { "a:1", "b:1", "c:1", "http://d/e" };
     CHECK_INT(running_at(others, 4, 1), 4);
+}
+
+TEST(many_hosts_are_told_apart)
+{
+    enum { HOSTS = 200 };
+    struct kit_world w = kit_world_of(2 * HOSTS, 4);
+    w.conf->max_per_address = 1;
+    w.conf->max_in_flight = 4 * HOSTS;
+    for (unsigned i = 0; i < 2 * HOSTS; i++) {
+        char name[12], target[24];
+        snprintf(name, sizeof name, "p%u", i);
+        snprintf(target, sizeof target, "host-%u:80", i % HOSTS);
+        kit_probe_with(&w, name, target, 0);
+    }
+    begin(&w);
+    kit_on_start = hang;
+    kit_time += 10 * USEC_S;
+    kit_settle();
+    CHECK_INT(in_flight_max, HOSTS);
+    for (unsigned i = 0; i < HOSTS; i++)
+        CHECK(engine.world->probes[i]->plan.address == engine.world->probes[i + HOSTS]->plan.address);
+    struct core_stats s;
+    core_stats(&s);
+    CHECK_INT(s.queued, HOSTS);
+    kit_close();
 }
 
 static uint64_t first_of(const char *name) { return kit_fake(kit_handle(name))->began; }
