@@ -73,7 +73,7 @@ class Vitald:
         environment = {"PATH": os.environ["PATH"], "HOME": self.dir, **(env or {})}
         for name in ("ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
             if name in os.environ:
-                environment[name] = os.environ[name]
+                environment.setdefault(name, os.environ[name])
         with open(self.logfile, "wb") as log:
             self.process = subprocess.Popen([*prefix, self.binary, "-c", self.conf, *args], env=environment,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.dir)
