@@ -1,0 +1,82 @@
+"""Memory, and being there without being noticed."""
+import time
+
+from kit import LOAD_CORE, Blackbox, Haproxy, Monit, Nginx, Responder, Result, Unavailable, Vitald, cpu_us, exponent, private, probes, pss, rss, sleeps, wait_for
+
+
+def all_attempted(v, count, patience=120):
+    wait_for(lambda: sum(v.attempts(o) for o in ("pass", "warn", "fail")) >= count, "all were attempted", patience, every=.25)
+    time.sleep(.3)
+
+
+def memory_1000():
+    """1,000 HTTP probes, ten of them over TLS with one context; HAProxy checks its thousand without TLS."""
+    with Responder(LOAD_CORE) as target, Nginx(LOAD_CORE, tls=True) as tls:
+        config = "max_per_address: 64\n" + probes(990, f'http: "http://{{a}}:{target.port}/"', interval="1s")
+        config += "".join(f'  t{i}: {{ http: {{ url: "https://127.0.0.1:{tls.port}/", tls: {{ ca: {tls.dir}/ca.crt }} }} }}\n' for i in range(10))
+        with Vitald(config) as v, Haproxy(1000, target.port, "1s") as h:
+            all_attempted(v, 5000)
+            yield Result("memory/1000-http", "bytes PSS", [pss(v.pid)], [pss(h.pid)], "HAProxy", .4, note=f"private: {private(v.pid):,} and {private(h.pid):,}")
+
+
+KINDS = {
+    "http": ('http: "http://{{a}}:{port}/"', (1000, 10000, 100000)),
+    "tcp": ('tcp: "{{a}}:{port}"', (1000, 10000, 100000)),
+    "https": ('http: {{{{ url: "https://127.0.0.1:{tls}/", tls: {{{{ ca: {ca} }}}} }}}}', (1000, 4000)),
+    "heartbeat": ("heartbeat: 1h", (1000, 10000, 100000)),
+    "file": ("file: /etc/passwd", (1000, 10000)),
+    "disk": ("disk: /", (1000, 10000)),
+    "exec": ("exec: [/bin/true]", (1000,)),
+}
+
+
+def per_probe(kind, config_of, counts):
+    with Vitald("") as v:
+        points = [(0, pss(v.pid))]
+    for count in counts:
+        with Vitald("max_in_flight: 1000\nmax_per_address: 200\n" + config_of(count)) as v:
+            all_attempted(v, count)
+            points.append((count, pss(v.pid)))
+    sizes = [(n, (bytes_ - points[0][1]) / n) for n, bytes_ in points[1:]]
+    yield Result(f"memory-per-probe/{kind}", "bytes PSS", [sizes[-1][1]], note=", ".join(f"{n:,}: {s:,.0f}" for n, s in sizes))
+    if len(sizes) > 1:
+        yield Result(f"growth/memory-{kind}", "exponent", [exponent([(n, s * n) for n, s in sizes])], most=1.1)
+
+
+def memory_per_probe():
+    with Responder(LOAD_CORE) as target, Nginx(LOAD_CORE, tls=True) as tls:
+        for kind, (body, counts) in KINDS.items():
+            line = body.format(port=target.port, tls=tls.port, ca=f"{tls.dir}/ca.crt")
+            yield from per_probe(kind, lambda n, line=line: probes(n, line, interval="1h", timeout="10s"), counts)
+
+
+def resident():
+    """Without any configuration, beside Monit looking at the same and blackbox_exporter doing nothing."""
+    seconds, servers, absent = 12, {"vitald": Vitald(None)}, []
+    try:
+        for name, make in (("Monit", Monit), ("blackbox", Blackbox)):
+            try:
+                servers[name] = make()
+            except Unavailable as e:
+                absent.append(f"{name}: {e}")
+        servers["vitald"].settle()
+        time.sleep(3)
+        before = {n: (sleeps(s.pid), cpu_us(s.pid)) for n, s in servers.items()}
+        time.sleep(seconds)
+        seen = {n: {"wakeups": (sleeps(s.pid) - before[n][0]) / seconds, "cpu": (cpu_us(s.pid) - before[n][1]) / seconds, "rss": rss(s.pid),
+                    "pss": pss(s.pid)} for n, s in servers.items()}
+    finally:
+        for s in servers.values():
+            s.__exit__()
+    ours = seen.pop("vitald")
+    yield Result("resident/summed", "bytes PSS", [ours["pss"]], most=5e6, note="helpers included; the daemon alone has RSS "
+                 f"{ours['rss']:,}; " + "; ".join(absent))
+    yield Result("wakeups/idle", "a second", [ours["wakeups"]], note=f"CPU {ours['cpu']:.0f} us a second")
+    for name, its in seen.items():
+        yield Result(f"resident/{name.lower()}", "bytes RSS", [ours["rss"]], [its["rss"]], name, 1.0)
+        yield Result(f"resident-pss/{name.lower()}", "bytes PSS", [ours["pss"]], [its["pss"]], name, 1.0)
+        yield Result(f"wakeups/{name.lower()}", "a second", [ours["wakeups"]], [its["wakeups"]], name, 1.0)
+        yield Result(f"idle-cpu/{name.lower()}", "us a second", [ours["cpu"]], [its["cpu"]], name)
+
+
+ROWS = {"memory-1000": memory_1000, "resident": resident, "memory-per-probe": memory_per_probe}
