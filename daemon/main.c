@@ -15,10 +15,7 @@
 #include "core/core.h"
 #include "core/picture.h"
 #include "front/control.h"
-#include "front/events.h"
-#include "front/files.h"
-#include "front/listen.h"
-#include "front/server.h"
+#include "fronts.h"
 #include "io/loop.h"
 #include "io/zygote.h"
 #include "offline.h"
@@ -142,16 +139,14 @@ static struct conf *load(const struct args *a)
 static void open_front(struct conf *conf)
 {
     struct diag d = { 0 };
-    if (!listen_prepare(conf, &d)) {
+    if (!fronts_prepare(conf, &d)) {
         reload_log_findings(&d);
         log_drain(USEC_S);
         exit(EXIT_CONFIG);
     }
-    listen_commit();
     diag_free(&d);
     core_adopt(conf);
-    server_adopt();
-    files_adopt();
+    fronts_adopt();
     static const struct control_hooks hooks = { .reload = reload_start, .stop = stop_by_order };
     char *error = NULL;
     if (!control_open(core_conf(), &hooks, &error)) {
@@ -188,19 +183,10 @@ static void tell_coverage(void)
     log_line(LOG_NOTICE, "vitald %s runs %u probes (%s)", VITALD_VERSION, c->probe_count, c->source);
 }
 
-static void publish(void)
-{
-    files_publish();
-    control_publish();
-    events_publish();
-}
-
 static void leave(void)
 {
     log_line(LOG_NOTICE, "leaving");
-    control_close();
-    files_close();
-    listen_close();
+    fronts_close();
     core_close();
     zygote_stop();
     log_drain(USEC_S);
@@ -225,7 +211,7 @@ int main(int argc, char **argv)
     reload_open(&args.request);
     tell_coverage();
     while (!leaving)
-        turn(publish);
+        turn(fronts_publish);
     leave();
     _exit(0); /* not exit(): a helper thread that is stuck in a library must not hold us */
 }

@@ -7,9 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/core.h"
-#include "front/files.h"
-#include "front/listen.h"
-#include "front/server.h"
+#include "fronts.h"
 #include "io/pool.h"
 
 enum { FINDINGS_MAX = 64 * 1024, QUEUE_MAX = 64 };
@@ -62,11 +60,9 @@ void reload_log_findings(const struct diag *d)
 /* All or nothing: the old world goes on untouched unless everything of the new one is there. */
 static bool take_over(void)
 {
-    if (work.conf && listen_prepare(work.conf, &work.diag)) {
-        listen_commit();
+    if (work.conf && fronts_prepare(work.conf, &work.diag)) {
         core_adopt(work.conf);
-        server_adopt();
-        files_adopt();
+        fronts_adopt();
         return true;
     }
     conf_free(work.conf);

@@ -48,7 +48,7 @@ struct build {
 };
 
 extern const struct vital_opt conf_policy_rows[], conf_setting_rows[], conf_group_rows[], conf_listen_rows[], conf_file_rows[],
-    conf_consumer_rows[];
+    conf_agent_rows[], conf_gate_rows[], conf_consumer_rows[];
 /* All sections of a configuration file, for findings, dump and documentation: ended by a name of NULL. */
 struct conf_section { const char *name; const struct vital_opt *rows; const char *form, *help; };
 extern const struct conf_section conf_sections[];
@@ -61,8 +61,13 @@ void build_groups(struct build *);      /* conf_groups.c */
 void build_listeners(struct build *);   /* conf_listen.c */
 void build_files(struct build *);
 void build_aliases(struct build *);
+void build_agents(struct build *);      /* conf_ports.c */
+void build_gates(struct build *);
 void build_consumers(struct build *);
 
+/* A section that is a list; what is not a list is a list of one. `room` holds that one. */
+uint32_t build_list(const struct build *, const char *section, struct node ***items, struct node **room);
+const struct vital_url *build_address(struct build *, const char *text, struct diag_place);   /* where to listen; NULL after a finding */
 bool build_name(struct build *, const char *name, struct diag_place, bool is_group, uint32_t index);   /* false after a finding */
 /* The group's index, or NAMES_NONE after a finding that is placed at `n`. */
 uint32_t build_find_group(struct build *, const char *name, struct diag_place);

@@ -77,7 +77,26 @@ struct conf_listen {
     uint32_t max_connections, max_per_source;
     struct diag_place place;
 };
-struct conf_file { const char *path; uint32_t group; struct diag_place place; };
+struct conf_file {
+    const char *path;
+    const char *content, *otherwise;       /* NULL: the verdict's word; NULL: no file while the group fails */
+    uint32_t group;
+    struct diag_place place;
+};
+/* A TCP port that stands for one group: an agent of HAProxy's, or a gate. */
+struct conf_port { const struct vital_url *address; uint32_t group; struct diag_place place; };
+struct conf_weight {
+    uint8_t pass, warn;                    /* percent, by verdict */
+    uint32_t probe;                        /* whose number lowers it further; UINT32_MAX = none */
+    const char *number, *label;            /* label NULL: the first of that name */
+    double full_at, least_at;              /* the number at which it is 100, and at which it is `least`; either may be larger */
+    uint8_t least;
+};
+struct conf_agent {
+    struct conf_port port;
+    bool admin_words;                      /* ready, drain, maint, stopped too */
+    struct conf_weight weight;
+};
 struct conf_alias { const char *path; uint32_t group; struct diag_place place; };
 struct conf_consumer { const char *name; uint32_t group; uint64_t period, timeout; uint32_t threshold; struct diag_place place; };
 
@@ -88,6 +107,8 @@ struct conf {
     const struct conf_group *groups; uint32_t group_count;
     const struct conf_listen *listeners; uint32_t listen_count;
     const struct conf_file *files; uint32_t file_count;
+    const struct conf_agent *agents; uint32_t agent_count;
+    const struct conf_port *gates; uint32_t gate_count;
     const struct conf_alias *aliases; uint32_t alias_count;
     const struct conf_consumer *consumers; uint32_t consumer_count;
     uint32_t live, ready, startup, health; /* the four that always exist: indexes into groups */

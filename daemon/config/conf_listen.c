@@ -31,7 +31,7 @@ const struct vital_opt conf_listen_rows[] = {
     VITAL_OPT_END,
 };
 
-static const struct vital_url *read_address(struct build *b, const char *text, struct diag_place place)
+const struct vital_url *build_address(struct build *b, const char *text, struct diag_place place)
 {
     struct url u = { 0 };
     const char *why = url_parse_address(text, strlen(text), true, &u);
@@ -75,7 +75,7 @@ static void read_listener(struct build *b, struct node *n, struct conf_listen *l
     l->place = map->place;
     if (!opt_decode(&b->scope, map, "`listen`", conf_listen_rows, &r))
         return;
-    l->address = read_address(b, r.address, map_find(map, "address")->place);
+    l->address = build_address(b, r.address, map_find(map, "address")->place);
     l->name = r.name ? r.name : r.address;
     l->mode = read_mode(b, r.mode, map_find(map, "mode") ? map_find(map, "mode")->place : map->place);
     l->serve = read_serve(&r.serve);
@@ -83,8 +83,7 @@ static void read_listener(struct build *b, struct node *n, struct conf_listen *l
     l->max_per_source = (uint32_t)r.max_per_source;
 }
 
-/* What is not a list is a list of one. */
-static uint32_t list_of(const struct build *b, const char *section, struct node ***items, struct node **room)
+uint32_t build_list(const struct build *b, const char *section, struct node ***items, struct node **room)
 {
     *room = map_find(b->root, section);
     if (!*room || (*room)->kind == NODE_NULL)
@@ -96,7 +95,7 @@ static uint32_t list_of(const struct build *b, const char *section, struct node 
 void build_listeners(struct build *b)
 {
     struct node **items, *room;
-    uint32_t count = list_of(b, "listen", &items, &room);
+    uint32_t count = build_list(b, "listen", &items, &room);
     struct conf_listen *all = arena_alloc(b->conf->arena, (count + 1) * sizeof *all);
     struct names names = { 0 };
     for (uint32_t i = 0; i < count; i++) {
@@ -112,17 +111,19 @@ void build_listeners(struct build *b)
 
 /* ---- files -------------------------------------------------------------------------------------------------- */
 
-struct file_rows { const char *path, *group; };
+struct file_rows { const char *path, *group, *content, *otherwise; };
 const struct vital_opt conf_file_rows[] = {
     VITAL_OPT(struct file_rows, path, STRING, .flags = VITAL_REQUIRED | VITAL_PATHNAME, .help = "a file that exists while the group passes or warns"),
     VITAL_OPT(struct file_rows, group, STRING, .def = "ready", .help = "the group it tells about"),
+    VITAL_OPT(struct file_rows, content, STRING, .help = "what is in it, as it is; default: pass or warn, and a line's end"),
+    VITAL_OPT(struct file_rows, otherwise, STRING, .help = "what is in it while the group fails, and when vitald leaves; default: there is no file then"),
     VITAL_OPT_END,
 };
 
 void build_files(struct build *b)
 {
     struct node **items, *room;
-    uint32_t count = list_of(b, "files", &items, &room);
+    uint32_t count = build_list(b, "files", &items, &room);
     struct conf_file *all = arena_alloc(b->conf->arena, (count + 1) * sizeof *all);
     struct names paths = { 0 };
     for (uint32_t i = 0; i < count; i++) {
@@ -131,6 +132,8 @@ void build_files(struct build *b)
         if (!opt_decode(&b->scope, items[i], "`files`", conf_file_rows, &r))
             continue;
         all[i].path = r.path;
+        all[i].content = r.content;
+        all[i].otherwise = r.otherwise;
         all[i].group = build_find_group(b, r.group, map_find(items[i], "group") ? map_find(items[i], "group")->place : items[i]->place);
         if (names_get(&paths, r.path) != NAMES_NONE)
             diag_add(b->diag, DIAG_ERROR, items[i]->place, "`files` names %s twice", r.path);

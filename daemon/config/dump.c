@@ -339,6 +339,8 @@ static void dump_all(struct dumper *d, const struct conf *c, const struct node *
         dump_group(d, c, &c->groups[i]);
     dump_section(d, root, "consumers", conf_consumer_rows);
     dump_section(d, root, "files", conf_file_rows);
+    dump_section(d, root, "agents", conf_agent_rows);
+    dump_section(d, root, "gates", conf_gate_rows);
     dump_section(d, root, "aliases", NULL);
 }
 

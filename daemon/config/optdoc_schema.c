@@ -285,6 +285,8 @@ static void put_sections(struct json *j)
 {
     put_list_of(j, "listen", conf_listen_rows);
     put_list_of(j, "files", conf_file_rows);
+    put_list_of(j, "agents", conf_agent_rows);
+    put_list_of(j, "gates", conf_gate_rows);
     put_map_of(j, "groups", conf_group_rows);
     put_map_of(j, "consumers", conf_consumer_rows);
     json_raw(j, "defaults", "{\"type\":\"object\"}");

@@ -1,5 +1,5 @@
 /* The files: front: a file exists while its group passes (or warns), for nginx, keepalived and scripts. Removed when it
- * fails, at exit, and at boot until it passes. The path is the user's and may hang, so a helper thread does the work. */
+ * fails, at exit, and at boot until it passes; one that has an `otherwise` holds that instead. The path is the user's and may hang, so a helper thread does the work. */
 #ifndef FRONT_FILES_H
 #define FRONT_FILES_H
 

@@ -73,17 +73,19 @@ static bool tcp_address(const struct vital_url *at, struct sockaddr_storage *to,
     return true;
 }
 
-static int bind_and_listen(const struct sockaddr_storage *to, socklen_t len, bool only_v6)
+struct tcp_wish { bool only_v6, listening; };
+
+static int bind_tcp(const struct sockaddr_storage *to, socklen_t len, struct tcp_wish wish)
 {
     int fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    int on = 1, six = only_v6;
+    int on = 1, six = wish.only_v6;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);      /* accepted sockets inherit it */
     if (to->ss_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &six, sizeof six);
-    if (bind(fd, (const struct sockaddr *)to, len) == 0 && listen(fd, LISTEN_BACKLOG) == 0)
+    if (bind(fd, (const struct sockaddr *)to, len) == 0 && (!wish.listening || listen(fd, LISTEN_BACKLOG) == 0))
         return fd;
     int error = errno;
     close(fd);
@@ -91,7 +93,7 @@ static int bind_and_listen(const struct sockaddr_storage *to, socklen_t len, boo
     return -1;
 }
 
-static int listen_tcp(const struct vital_url *at, bool only_v6, char **error)
+static int open_tcp(const struct vital_url *at, struct tcp_wish wish, char **error)
 {
     struct sockaddr_storage to = { 0 };
     socklen_t len = 0;
@@ -100,12 +102,13 @@ static int listen_tcp(const struct vital_url *at, bool only_v6, char **error)
                             "0.0.0.0:8686, or unix:/path", at->text);
         return -1;
     }
-    int fd = bind_and_listen(&to, len, only_v6);
+    int fd = bind_tcp(&to, len, wish);
     if (fd < 0 && (!at->host || !*at->host) && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {
         struct vital_url four = *at;      /* every address, on a host without IPv6 */
         four.host = "0.0.0.0";
+        wish.only_v6 = false;
         if (tcp_address(&four, &to, &len))
-            fd = bind_and_listen(&to, len, false);
+            fd = bind_tcp(&to, len, wish);
     }
     if (fd < 0)
         *error = tcp_problem(at->text, at->port, errno);
@@ -170,7 +173,12 @@ static int listen_unix(const char *path, uint16_t mode, char **error)
 
 int socket_listen(const struct vital_url *at, uint16_t mode, bool only_v6, char **error)
 {
-    return at->unix_path && *at->unix_path ? listen_unix(at->unix_path, mode, error) : listen_tcp(at, only_v6, error);
+    return at->unix_path && *at->unix_path ? listen_unix(at->unix_path, mode, error) : open_tcp(at, (struct tcp_wish){ only_v6, true }, error);
+}
+
+int socket_bind(const struct vital_url *at, char **error)
+{
+    return open_tcp(at, (struct tcp_wish){ false, false }, error);
 }
 
 /* ---- names ---- */

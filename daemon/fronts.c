@@ -1,0 +1,52 @@
+#include "fronts.h"
+
+#include "front/agent.h"
+#include "front/control.h"
+#include "front/events.h"
+#include "front/files.h"
+#include "front/gate.h"
+#include "front/listen.h"
+#include "front/server.h"
+
+bool fronts_prepare(const struct conf *conf, struct diag *diag)
+{
+    static const struct {
+        bool (*prepare)(const struct conf *, struct diag *);
+        void (*abandon)(void);
+    } all[] = { { agent_prepare, agent_abandon }, { gate_prepare, gate_abandon }, { listen_prepare, NULL /* the last */ } };
+    unsigned count = sizeof all / sizeof *all, i = 0;
+    while (i < count && all[i].prepare(conf, diag))
+        i++;
+    if (i == count) {
+        listen_commit();
+        return true;
+    }
+    while (i-- > 0)
+        all[i].abandon();
+    return false;
+}
+
+void fronts_adopt(void)
+{
+    server_adopt();
+    files_adopt();
+    agent_adopt();
+    gate_adopt();
+}
+
+void fronts_publish(void)
+{
+    files_publish();
+    gate_publish();
+    control_publish();
+    events_publish();
+}
+
+void fronts_close(void)
+{
+    control_close();
+    files_close();
+    gate_close();
+    agent_close();
+    listen_close();
+}
