@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/timer.h"
+#include "front/balancer.h"
 #include "front/detail.h"
 #include "front/events.h"
 #include "front/listen.h"
@@ -349,6 +350,7 @@ static void take_input(struct connection *c, size_t len)
         front_stats.worn_out += worn;
         const struct asker asker = { .serve = c->listener->serve, .listener = c->listener,
                                      .keep = request.keep_alive && !worn && !c->listener->closed };
+        balancer_hear(&request, c->listener->name);
         serve_request(&request, &asker, &reply);
         stash(c, input + head, len - (size_t)head);
         c->drain = reply.close && (request.keep_alive || request.has_body || c->stash);

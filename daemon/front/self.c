@@ -9,7 +9,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/core.h"
+#include "front/agent.h"
+#include "front/balancer.h"
 #include "front/detail.h"
+#include "front/gate.h"
 #include "front/listen.h"
 #include "front/server.h"
 #include "front/stats.h"
@@ -38,6 +41,11 @@ static void add_labelled(struct facts *f, bool counter, const char *name, const 
 {
     if (f->count < FACTS_MAX)
         f->items[f->count++] = (struct view_fact){ name, help, label, arena_copy(f->arena, value_of), counter, value };
+}
+
+static const char *balancer_label(const struct facts *f, const struct view_balancer *b)
+{
+    return arena_printf(f->arena, "%s %s %s/%s", b->listener, b->node, b->backend, b->server);
 }
 
 #define COUNTER(name, help, value) add(f, true, name, help, (double)(value))
@@ -97,6 +105,45 @@ static void add_http(struct facts *f)
         const struct listener *l = LIST_OWNER(at, struct listener, link);
         GAUGE_OF("listener_connections", "Connections open now, by listener", "listener", l->name, l->connections);
     }
+}
+
+static void add_ports(struct facts *f)
+{
+    static const char limited[] = "Connections to agents that were ended early, by bound";
+    const struct agent_stats *a = agent_stats();
+    const struct gate_stats *g = gate_stats();
+    COUNTER("agent_answers", "Lines sent to HAProxy's agent-check", a->lines);
+    GAUGE("agent_connections", "Connections to agents that are still ending", a->peers);
+    COUNTER_OF("agent_connections_limited", limited, "bound", "full", a->evicted);
+    COUNTER_OF("agent_connections_limited", limited, "bound", "deadline", a->late);
+    GAUGE("gates", "Configured gates", g->all);
+    GAUGE("gates_open", "Gates that take connections now", g->open);
+    COUNTER("gate_connections", "Connections that gates took", g->accepted);
+    COUNTER("gate_failures", "Times that a gate could not be opened or shut", g->failed);
+}
+
+/* A family's series stand together, so each number is a pass over the list. */
+static void add_balancers(struct facts *f)
+{
+    static const struct { const char *name, *help; size_t at; } numbers[] = {
+        { "haproxy_weight", "Our weight, as HAProxy told it", offsetof(struct view_balancer, weight) },
+        { "haproxy_weight_of_all", "The weight of all servers that this HAProxy can use", offsetof(struct view_balancer, weight_all) },
+        { "haproxy_sessions", "Connections that HAProxy has to us", offsetof(struct view_balancer, sessions) },
+        { "haproxy_queued", "Requests that wait in HAProxy for us", offsetof(struct view_balancer, queued) },
+    };
+    static const char label[] = "server";
+    const struct balancer_stats *s = balancer_stats();
+    unsigned count;
+    const struct view_balancer *all = balancer_list(f->arena, &count);
+    COUNTER_OF("haproxy_states_heard", "X-Haproxy-Server-State fields, by what became of them", "result", "taken", s->heard);
+    COUNTER_OF("haproxy_states_heard", "X-Haproxy-Server-State fields, by what became of them", "result", "malformed", s->malformed);
+    COUNTER_OF("haproxy_states_heard", "X-Haproxy-Server-State fields, by what became of them", "result", "no_room", s->dropped);
+    for (unsigned i = 0; i < count; i++)
+        GAUGE_OF("haproxy_server_up", "1 while HAProxy says that we are up, by listener, node, backend and server", label, balancer_label(f, &all[i]), all[i].up);
+    for (unsigned n = 0; n < sizeof numbers / sizeof *numbers; n++)
+        for (unsigned i = 0; i < count; i++)
+            GAUGE_OF(numbers[n].name, numbers[n].help, label, balancer_label(f, &all[i]),
+                     *(const uint32_t *)(const void *)((const char *)&all[i] + numbers[n].at));
 }
 
 static void add_pool_threads(const char *name, const struct pool_stats *s, void *arg)
@@ -177,6 +224,8 @@ const struct view_fact *self_facts(struct arena *arena, unsigned *count)
     struct facts f = { .arena = arena, .items = arena_alloc(arena, FACTS_MAX * sizeof *f.items) };
     add_engine(&f);
     add_http(&f);
+    add_ports(&f);
+    add_balancers(&f);
     add_io(&f);
     add_process(&f);
     *count = f.count;
