@@ -73,14 +73,14 @@ void engine_catch_up(uint64_t now)
 
 /* What we knew before our own standstill goes on counting just long enough for every probe to be attempted again, and
  * never beyond one max_age after it: however long it was, waking up is no reason to take everything out of service. */
-static uint64_t shift_of(const struct probe *p, uint64_t gap, uint64_t now)
+static uint64_t lease_of(const struct probe *p, uint64_t gap, uint64_t now)
 {
     uint64_t again = p->conf->timeout + ATTEMPT_AGAIN;
     uint64_t until = now + (again < p->conf->max_age ? again : p->conf->max_age);
     uint64_t stale_at = probe_stale_at(p);
     if (stale_at >= until)
         return 0;
-    return gap < until - stale_at ? gap : until - stale_at;
+    return gap < until - stale_at ? stale_at + gap : until;
 }
 
 void core_stalled(uint64_t gap)
@@ -96,8 +96,8 @@ void core_stalled(uint64_t gap)
     engine.stall_left = 0;
     for (uint32_t i = 0; i < engine.world->conf->probe_count; i++) {
         struct probe *p = engine.world->probes[i];
-        if (!p->record.fresh_shift)
-            p->record.fresh_shift = shift_of(p, gap, now);
+        if (!p->record.lease)
+            p->record.lease = lease_of(p, gap, now);
         p->stall_awaited = probe_is_active(p);
         engine.stall_left += p->stall_awaited;
     }

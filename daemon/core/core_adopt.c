@@ -7,6 +7,7 @@
 #include "core/engine.h"
 #include "core/journal.h"
 #include "core/probe.h"
+#include "core/state.h"
 #include "core/world.h"
 
 static struct probe *find_old(const struct world *old, const char *name)
@@ -99,6 +100,8 @@ void core_adopt(struct conf *conf)
         engine_settle(now);
     for (uint32_t i = 0; i < conf->probe_count; i++)
         adopt_probe(w, i, old, now);
+    if (!old)
+        state_apply(w, now);
     engine.world = w;
     if (!engine.startup_latched && !engine.startup_over)
         timer_set(&engine.expiries, &engine.startup_end, engine.stats.started + conf->startup_timeout);

@@ -101,7 +101,7 @@ static void paint_outcome(const struct painter *a, const struct probe *p, struct
 static void paint_probe(const struct painter *a, const struct probe *p, struct picture_probe *o)
 {
     const struct record *r = &p->record;
-    uint64_t stale_at = r->stale ? r->fresh_from + p->conf->max_age + r->fresh_shift : probe_stale_at(p);
+    uint64_t stale_at = r->stale ? probe_fresh_until(p) : probe_stale_at(p);
     o->name = arena_copy(a->arena, p->conf->name);
     o->type = arena_copy(a->arena, p->conf->type);
     o->target = arena_copy(a->arena, p->options->target ? p->options->target : "");

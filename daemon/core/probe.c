@@ -76,13 +76,17 @@ struct settle_rule probe_rule(const struct probe *p)
     return (struct settle_rule){ .rise = p->conf->rise, .fall = p->conf->fall };
 }
 
+uint64_t probe_fresh_until(const struct probe *p)
+{
+    const struct record *r = &p->record;
+    uint64_t until = p->conf->max_age > TIME_NEVER - r->fresh_from ? TIME_NEVER : r->fresh_from + p->conf->max_age;
+    return until > r->lease ? until : r->lease;
+}
+
 /* A paused probe does not become stale; one that already was stays so. */
 uint64_t probe_stale_at(const struct probe *p)
 {
-    const struct record *r = &p->record;
-    if (!probe_is_known(p) || p->order.mode == MODE_PAUSED || p->conf->max_age > TIME_NEVER - r->fresh_from - r->fresh_shift)
-        return TIME_NEVER;
-    return r->fresh_from + p->conf->max_age + r->fresh_shift;
+    return probe_is_known(p) && p->order.mode != MODE_PAUSED ? probe_fresh_until(p) : TIME_NEVER;
 }
 
 /* Startup waits for those only that can still have a first outcome by themselves. */
@@ -185,7 +189,7 @@ void probe_set_order(struct probe *p, const struct order *order, const char *tex
     if (was_paused && order->mode != MODE_PAUSED) {
         if (probe_is_known(p)) {
             p->record.fresh_from = now; /* it could not be younger; what is seen as its time stays true */
-            p->record.fresh_shift = 0;
+            p->record.lease = 0;
         }
         sched_soon(p, now);
     }

@@ -31,7 +31,7 @@ struct record {
     bool sampled;                    /* has had an outcome that counts */
     uint64_t sample_at;              /* end of that outcome */
     uint64_t fresh_from;             /* what it is stale by is counted from here: the same, or the end of a pause */
-    uint64_t fresh_shift;            /* a stall's; once per outcome */
+    uint64_t lease;                  /* fresh until then although older than max_age: after our own stall, once per outcome */
     uint64_t since;                  /* of the settled state */
     /* the last outcome, internal ones included */
     bool had_outcome;
@@ -97,6 +97,7 @@ bool probe_is_unsettled(const struct probe *);
 enum state probe_state(const struct probe *);            /* as it counts: stale is unknown */
 enum state probe_settled(const struct probe *);
 uint64_t probe_stale_at(const struct probe *);           /* TIME_NEVER: will not by time */
+uint64_t probe_fresh_until(const struct probe *);    /* max_age, or the lease after a stall */
 struct settle_rule probe_rule(const struct probe *);
 void probe_cast(const struct probe *, struct vote *);
 

@@ -87,7 +87,7 @@ static void settle(struct probe *p, enum vital_class class, uint64_t now)
     r->stale = false;
     r->sampled = true;
     r->sample_at = r->fresh_from = now;
-    r->fresh_shift = 0;
+    r->lease = 0;
     p->pending = false;
     if (probe_settled(p) != was) {
         r->since = now;

@@ -182,6 +182,13 @@ void sched_first(struct probe *p, bool urgent, uint64_t now)
     plan_regular(p, not_before(slot_down(now + p->plan.random % (spread ? spread : 1)), now));
 }
 
+void sched_resume(struct probe *p, uint64_t due, uint64_t now)
+{
+    if (!probe_is_active(p) || due <= now)
+        return;
+    plan_regular(p, due < now + p->conf->interval ? due : now + p->conf->interval);
+}
+
 void sched_soon(struct probe *p, uint64_t now)
 {
     if (!probe_is_active(p) || probe_in_attempt(p))

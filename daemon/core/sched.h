@@ -39,6 +39,8 @@ void sched_close(void);
 void sched_enter(struct probe *);                    /* it exists now: not yet planned */
 void sched_leave(struct probe *);                    /* it is going: no attempt may run any more */
 void sched_first(struct probe *, bool urgent, uint64_t now);     /* plans its first attempt */
+/* Instead of the first: the plan of an earlier process goes on. What is overdue stays where sched_first() spread it. */
+void sched_resume(struct probe *, uint64_t due, uint64_t now);
 void sched_soon(struct probe *, uint64_t now);       /* as soon as caps allow */
 void sched_replan(struct probe *, uint64_t now);     /* after its policy changed */
 void sched_stop(struct probe *);                     /* plans nothing more; an attempt may still run */

@@ -98,15 +98,22 @@ uint32_t world_below(struct world *w, uint32_t group, bool advisory_too, const u
     return count;
 }
 
-static void flag_probes_below(struct world *w, uint32_t group, bool *flags)
+static void flag_probes(const struct conf_member *members, uint32_t count, bool *flags)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (!members[i].is_group)
+            flags[members[i].index] = true;
+}
+
+static void flag_probes_below(struct world *w, uint32_t group, bool advisory_too, bool *flags)
 {
     const uint32_t *groups;
-    uint32_t count = world_below(w, group, false, &groups);
+    uint32_t count = world_below(w, group, advisory_too, &groups);
     for (uint32_t g = 0; g < count; g++) {
         const struct conf_group *c = &w->conf->groups[groups[g]];
-        for (uint32_t i = 0; i < c->member_count; i++)
-            if (!c->members[i].is_group)
-                flags[c->members[i].index] = true;
+        flag_probes(c->members, c->member_count, flags);
+        if (advisory_too)
+            flag_probes(c->advisory, c->advisory_count, flags);
     }
 }
 
@@ -139,10 +146,10 @@ struct world *world_new(struct conf *c)
         w->groups[i].policy = policy_of(c->groups[i].unknown, c->groups[i].on_shared);
     }
     rank_groups(w);
-    flag_probes_below(w, c->startup, w->urgent);
-    flag_probes_below(w, c->ready, w->urgent);
+    flag_probes_below(w, c->startup, true, w->urgent);
+    flag_probes_below(w, c->ready, true, w->urgent); /* one that only advises makes `ready` warn until it has been attempted */
     if (c->groups[c->startup].kind == GROUP_HAD_OUTCOME)
-        flag_probes_below(w, c->startup, w->awaited_in);
+        flag_probes_below(w, c->startup, false, w->awaited_in);
     return w;
 }
 

@@ -22,7 +22,7 @@ struct plain {
     bool bad[2];
     unsigned run[2];
     bool stale, sampled;
-    uint64_t sample_at, fresh_from, shift, shift_until;
+    uint64_t sample_at, fresh_from, lease;
     bool pending;
     uint64_t pending_until;
     enum mode mode;
@@ -53,7 +53,7 @@ static enum level plain_level(const struct plain *p)
 
 static uint64_t plain_stale_at(const struct plain *p, const struct conf_probe *c)
 {
-    return p->known && !p->stale && p->mode != MODE_PAUSED ? p->fresh_from + c->max_age + p->shift : TIME_NEVER;
+    return p->known && !p->stale && p->mode != MODE_PAUSED ? (p->fresh_from + c->max_age > p->lease ? p->fresh_from + c->max_age : p->lease) : TIME_NEVER;
 }
 
 /* All that time alone does. */
@@ -90,17 +90,15 @@ static void plain_outcome(struct plain *p, const struct conf_probe *c, enum vita
     p->known = p->sampled = true;
     p->stale = p->pending = p->stall_waits = false;
     p->sample_at = p->fresh_from = now;
-    p->shift = 0;
+    p->lease = 0;
 }
 
 static void plain_stall(struct plain *p, const struct conf_probe *c, uint64_t gap, uint64_t now)
 {
     uint64_t again = c->timeout + USEC_S, until = now + (again < c->max_age ? again : c->max_age);
     uint64_t stale_at = p->fresh_from + c->max_age;
-    if (!p->shift && p->known && !p->stale && p->mode != MODE_PAUSED && stale_at < until) {
-        p->shift = gap < until - stale_at ? gap : until - stale_at;
-        p->shift_until = until;
-    }
+    if (!p->lease && p->known && !p->stale && p->mode != MODE_PAUSED && stale_at < until)
+        p->lease = gap < until - stale_at ? stale_at + gap : until;
 }
 
 static void plain_new_rule(struct plain *p, const struct conf_probe *c)

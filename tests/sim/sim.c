@@ -528,8 +528,8 @@ static void check_probe(uint32_t index)
     MUST(n, p->record.cancelled == q->cancelled);
     /* nothing is green that is older than max_age, but just after a stall */
     if (state != STATE_UNKNOWN && q->mode != MODE_PAUSED && q->sampled)
-        MUST(n, kit_time < q->fresh_from + p->conf->max_age + q->shift && (!q->shift || kit_time <= q->shift_until));
-    MUST(n, !q->shift || world.stalled || stalls_seen);
+        MUST(n, kit_time < q->fresh_from + p->conf->max_age || kit_time < q->lease);
+    MUST(n, !q->lease || world.stalled || stalls_seen);
     /* somebody will look again: a start is planned, or an attempt runs, or nobody should */
     if (plain_is_active(q) && !n->open)
         MUST(n, timer_is_set(&p->plan.timer) || p->plan.queue != QUEUE_NONE);
@@ -612,7 +612,7 @@ static void give_order(struct name *n)
     disturb(n);
     if (q->mode == MODE_PAUSED && mode != MODE_PAUSED && q->known && !q->stale) {
         q->fresh_from = kit_time;
-        q->shift = 0;
+        q->lease = 0;
     }
     q->mode = mode;
     q->forced = forced;
@@ -632,7 +632,7 @@ static void on_expiring_pause(void)
         disturb(&names[i]);
         if (q->known && !q->stale) {
             q->fresh_from = kit_time;
-            q->shift = 0;
+            q->lease = 0;
         }
     }
 }
