@@ -331,6 +331,7 @@ struct vital_host {
 struct vital_diag {
     void (*error)(struct vital_diag *, const char *option, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
     void (*warning)(struct vital_diag *, const char *option, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+    void (*note)(struct vital_diag *, const char *option, const char *fmt, ...) __attribute__((format(printf, 3, 4)));  /* worth knowing, not wrong */
 };
 
 struct vital_module {

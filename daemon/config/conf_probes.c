@@ -54,9 +54,17 @@ static void __attribute__((format(printf, 3, 4))) prepare_warning(struct vital_d
     va_end(args);
 }
 
+static void __attribute__((format(printf, 3, 4))) prepare_note(struct vital_diag *d, const char *option, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    prepare_says(d, DIAG_NOTE, option, fmt, args);
+    va_end(args);
+}
+
 static bool prepare(struct build *b, const struct vital_module *m, const struct node *map, const char *what, void *data)
 {
-    struct prepare_diag p = { { prepare_error, prepare_warning }, b->diag, map, what };
+    struct prepare_diag p = { { prepare_error, prepare_warning, prepare_note }, b->diag, map, what };
     unsigned errors = b->diag->errors;
     if (!m->prepare || m->prepare(data, &p.base))
         return true;

@@ -521,10 +521,15 @@ __attribute__((format(printf, 3, 4))) static inline void fake_warning(struct vit
     fake.warnings++;
 }
 
+__attribute__((format(printf, 3, 4))) static inline void fake_remark(struct vital_diag *d, const char *option, const char *fmt, ...)
+{
+    (void)d, (void)option, (void)fmt;
+}
+
 /* Runs prepare(); false after an error, whose text is in fake.diag. fake_start() does it by itself. */
 static inline bool fake_prepare(void)
 {
-    struct vital_diag d = { fake_error, fake_warning };
+    struct vital_diag d = { fake_error, fake_warning, fake_remark };
     fake.errors = fake.warnings = 0;
     bool good = !fake.module->prepare || fake.module->prepare(fake.conf, &d);
     FAKE_NEED(good == !fake.errors);
