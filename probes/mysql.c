@@ -1,0 +1,203 @@
+/* mysql: MySQL or MariaDB, as the people who run them would look at it. libmariadb's blocking calls are made by a helper
+ * thread: see mysql_parts.h. */
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "mysql_error.h"
+#include "mysql_parts.h"
+
+#define RETRY 20000         /* usec: how often it is looked whether the last attempt's thread is free */
+#define MARGIN 10000        /* usec: so much before the deadline we say ourselves what was waited for */
+
+/* ---- the job block: pages of its own, left out of core dumps, for there is a password in it ----------------- */
+
+static const char *keep(struct mysql_job *j, const char *text)
+{
+    if (!text)
+        return NULL;
+    size_t size = strlen(text) + 1;
+    char *copy = j->room + j->used;
+    memcpy(copy, text, size);
+    j->used += size;
+    return copy;
+}
+
+static size_t room_needed(const struct vital_probe *p, const char *const *texts, unsigned count)
+{
+    const struct mysql_conf *c = p->conf;
+    const struct mysql_query *q = c->queries.items;
+    size_t size = sizeof(struct mysql_job);
+    for (unsigned i = 0; i < count; i++)
+        size += texts[i] ? strlen(texts[i]) + 1 : 0;
+    for (unsigned i = 0; i < c->queries.count; i++)
+        size += strlen(q[i].query) + 1;
+    return size;
+}
+
+static struct mysql_job *job_new(struct vital_probe *p)
+{
+    enum { HOST, SOCKET, USER, PASSWORD, DATABASE, CA, CERT, KEY, GTID, TEXTS };
+    const struct mysql_conf *c = p->conf;
+    const struct mysql_query *q = c->queries.items;
+    char database[256] = "";
+    mysql_database(c, database, sizeof database);
+    const char *const texts[TEXTS] = {
+        [HOST] = mysql_host(c), [SOCKET] = mysql_socket(c), [USER] = mysql_user(c), [PASSWORD] = p->host->reveal(mysql_password(c), NULL),
+        [DATABASE] = database, [CA] = c->tls.ca, [CERT] = c->tls.cert, [KEY] = c->tls.key, [GTID] = c->gtid,
+    };
+    size_t size = room_needed(p, texts, TEXTS);
+    struct mysql_job *j = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (j == MAP_FAILED)
+        return NULL;
+    madvise(j, size, MADV_DONTDUMP);
+    j->size = size;
+    j->deadline = mysql_clock() + vital_left(p);
+    j->ask = (struct mysql_ask){
+        .host = keep(j, texts[HOST]), .socket = keep(j, texts[SOCKET]), .user = keep(j, texts[USER]), .password = keep(j, texts[PASSWORD]),
+        .database = keep(j, texts[DATABASE]), .port = mysql_port_number(c), .tls = mysql_tls_mode(c) != MYSQL_TLS_OFF,
+        .verify = mysql_tls_mode(c) == MYSQL_TLS_VERIFY, .ca = keep(j, texts[CA]), .cert = keep(j, texts[CERT]), .key = keep(j, texts[KEY]),
+        .replication = c->replication != MYSQL_REPLICATION_IGNORE, .gtid = keep(j, texts[GTID]), .query_count = c->queries.count,
+    };
+    for (unsigned i = 0; i < c->queries.count; i++)
+        j->ask.queries[i] = keep(j, q[i].query);
+    j->seen.connections = j->seen.connections_max = j->seen.running = j->seen.refused = j->seen.uptime = -1;
+    return j;
+}
+
+static void job_wipe(void *block)
+{
+    struct mysql_job *j = block;
+    if (j->mine)
+        *j->mine = NULL;
+    size_t size = j->size;
+    explicit_bzero(j, size);
+    munmap(j, size);
+}
+
+/* ---- an attempt --------------------------------------------------------------------------------------------- */
+
+static void connected(struct vital_probe *p, struct vital_io *io, void *arg)
+{
+    (void)io, (void)arg;
+    const struct mysql_conf *c = p->conf;
+    char where[MYSQL_WHERE];
+    vital_finish(p, VITAL_FAIL, VITAL_R_UNREACHABLE, "%s: no connection could be made, though one a moment later could", mysql_where(c, where));
+}
+
+/* The library does not tell why TCP connections fail. Ours do; the engine then ends the attempt in its words. */
+static void ask_why(struct vital_probe *p)
+{
+    static const struct vital_stream_ops ops = { .open = connected };
+    const struct mysql_conf *c = p->conf;
+    char port[8];
+    snprintf(port, sizeof port, "%u", mysql_port_number(c) % 65536);
+    const struct vital_dial to = { .host = mysql_host(c), .port = port };
+    p->host->dial(p, &to, &ops, NULL);
+}
+
+static void job_done(struct vital_probe *p, void *block)
+{
+    const struct mysql_job *j = block;
+    const struct mysql_conf *c = p->conf;
+    if (j->seen.failed_at == MYSQL_LOGIN && !mysql_socket(c) && mysql_error_is_vague(j->seen.failure.code, j->seen.failure.text))
+        ask_why(p);
+    else if (!j->seen.complete && !j->seen.failure.code && !j->seen.no_tls)
+        vital_finish(p, VITAL_INTERNAL, VITAL_R_NO_THREAD, "no helper thread was free in time");
+    else
+        mysql_judge(p, &j->seen);
+}
+
+static const struct vital_job job = { mysql_job_run, job_done, job_wipe };
+
+/* One thread a probe: a server that hangs would else hold all of them with attempts that were given up. */
+static void begin(struct vital_probe *p, void *arg)
+{
+    (void)arg;
+    struct mysql *m = p->priv;
+    if (m->job) {
+        p->host->timer(p, RETRY, begin, NULL);
+        return;
+    }
+    struct mysql_job *j = job_new(p);
+    if (!j) {
+        vital_finish(p, VITAL_INTERNAL, VITAL_R_NO_THREAD, "no memory for the helper thread's question");
+        return;
+    }
+    m->job = j;
+    j->mine = &m->job;
+    p->host->submit(p, &job, j);
+}
+
+/* The engine would only say "no answer": we know what was waited for. */
+static void give_up(struct vital_probe *p, void *arg)
+{
+    (void)arg;
+    const struct mysql_conf *c = p->conf;
+    const struct mysql *m = p->priv;
+    char where[MYSQL_WHERE], name[64], span[MYSQL_AMOUNT];
+    if (!vital_left(p)) /* we are late ourselves: the engine knows what to make of it */
+        return;
+    mysql_where(c, where);
+    mysql_span((double)(vital_now(p) - m->began), span);
+    if (!m->job)
+        vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: no connection within %s", where, span);
+    else if (m->job->deadline < mysql_clock())
+        vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: %s of an earlier attempt still hangs", where,
+                     mysql_stage_text(c, m->job->stage, name, sizeof name));
+    else if (m->job->stage == MYSQL_QUEUED)
+        vital_finish(p, VITAL_INTERNAL, VITAL_R_NO_THREAD, "all %d helper threads are held by servers that do not answer", MYSQL_THREADS);
+    else
+        vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: no answer to %s within %s", where, mysql_stage_text(c, m->job->stage, name, sizeof name), span);
+}
+
+static void mysql_start(struct vital_probe *p)
+{
+    struct mysql *m = p->priv;
+    uint64_t left = vital_left(p);
+    m->began = vital_now(p);
+    p->host->timer(p, left > 20 * MARGIN ? left - MARGIN : left - left / 20, give_up, NULL);
+    begin(p, NULL);
+}
+
+static void mysql_release(struct vital_probe *p)
+{
+    struct mysql *m = p->priv;
+    if (m->job)
+        m->job->mine = NULL;
+}
+
+/* ---- the module --------------------------------------------------------------------------------------------- */
+
+static const struct vital_module mysql_module = {
+    VITAL_MODULE_HEAD,
+    .name = "mysql",
+    .summary = "MySQL or MariaDB: login, role, replication, connections, queries",
+    .manual =
+        "Each attempt logs in, asks and leaves: one connection for some milliseconds. Without any further option these fail: no answer, a refused login, "
+        "a database that does not exist, no connection left (max_connections), a server that shuts down, and broken replication on a read-only "
+        "server: a thread that is stopped or cannot connect, or a lag that is NULL. On a writable server broken replication only warns, for a promotion "
+        "may have left it behind.\n\n"
+        "An account for it, on MariaDB: CREATE USER vitald@'%' IDENTIFIED BY '...'; GRANT REPLICA MONITOR ON *.* TO vitald@'%'. On MySQL: GRANT REPLICATION "
+        "CLIENT. Without the grant all but replication is looked at. A database is reported as missing to accounts that may see it; to others the server only "
+        "says that access is denied.\n\n"
+        "Accounts of MySQL 8 and later use caching_sha2_password by default. It works over TLS and unix sockets, and without TLS by a key that the server sends; "
+        "set `tls`, so that nobody in between can send his own. Login methods that show the password to the server are refused.\n\n"
+        "The library blocks, so its calls are made by helper threads, 2 for all probes of this type, and one probe never holds more than one. The name is resolved "
+        "there too, by the system. Timeouts of the library are whole seconds: the verdict comes at the probe's `timeout`, the thread may be held "
+        "up to a second longer. When all threads are held by servers that do not answer, other probes of this type say so (no_thread) and keep their state.\n\n"
+        "`localhost` is TCP, as every other name; for the unix socket write `socket` or unix:/path. No my.cnf is read and no MYSQL_ variable of the environment "
+        "counts.\n\n"
+        "`queries` run in a session that is read-only, and the server ends them at the attempt's timeout (on MySQL only SELECT). A query may answer 10000 rows "
+        "of at most 1 MiB. A certificate's days are watched by the `tls` type with starttls: mysql.",
+    .opts = mysql_opts,
+    .numbers = mysql_numbers,
+    .conf_size = sizeof(struct mysql_conf),
+    .priv_size = sizeof(struct mysql),
+    .job_threads = MYSQL_THREADS,
+    .outside = true,
+    .prepare = mysql_prepare,
+    .start = mysql_start,
+    .release = mysql_release,
+    .target = mysql_target,
+};
+VITAL_EXPORT(mysql_module);
