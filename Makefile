@@ -48,7 +48,7 @@ LIB_SRC := $(wildcard daemon/base/*.c daemon/io/*.c daemon/config/*.c daemon/cor
            $(filter-out $(LOADED:%=probes/%.c) $(wildcard $(KNOWN:%=probes/%_*.c)),$(wildcard probes/*.c)) \
            $(filter-out daemon/main.c,$(wildcard daemon/*.c))
 CTL_SRC := $(wildcard daemon/ctl/*.c)
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o)
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o) $(B)/obj/page_assets.o
 CTL_OBJ := $(CTL_SRC:%.c=$(B)/obj/%.o)
 STATIC_OBJ := $(patsubst %.c,$(B)/static/%.o,$(CTL_SRC) $(wildcard daemon/base/*.c))
 MODULES := $(LOADED:%=$(B)/modules/%.so)
@@ -60,6 +60,19 @@ all: $(B)/vitald $(B)/vitalctl $(B)/vitalctl-static $(MODULES)
 
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(COMPILE) -c -o $@ $<
+
+# The page's style and script: text in the program, and the hashes by which the page's policy knows them.
+$(B)/obj/page_assets.c: daemon/view/page.css daemon/view/page.js Makefile
+	@mkdir -p $(@D)
+	$(call say,EMBED)
+	$(Q){ echo '#include "view/page_assets.h"'; for kind in css js; do file=daemon/view/page.$$kind; \
+	    echo "const char page_$$kind[] ="; sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $$file; \
+	    hash=$$(sha256sum <$$file | cut -c1-64 | tr a-f A-F | basenc --base16 -d | base64); \
+	    echo "; const char page_$${kind}_hash[] = \"sha256-$$hash\";"; done; } >$@
+
+$(B)/obj/page_assets.o: $(B)/obj/page_assets.c
 	$(call say,CC)
 	$(Q)$(COMPILE) -c -o $@ $<
 

@@ -5,12 +5,13 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/timer.h"
+#include "core/journal.h"
 #include "front/self.h"
 #include "front/stats.h"
 #include "io/loop.h"
 
 #define SHOT_AGE (250 * USEC_MS)
-enum { SHOTS = 32, BODIES = 4 };
+enum { SHOTS = 32, BODIES = 4, TRANSITIONS = 50 };
 
 struct shot {
     struct list link;                /* in `fresh`; alone when it is not handed out any more */
@@ -22,6 +23,8 @@ struct shot {
     struct arena *arena;             /* the facts */
     const struct view_fact *facts;
     unsigned fact_count;
+    const struct journal_entry *journal;
+    unsigned journal_count;
     struct { view_fn *view; struct buf text; } bodies[BODIES];
 };
 
@@ -55,6 +58,16 @@ static void sweep(struct timer *t, uint64_t now)
         timer_set(loop_timers(), t, LIST_OWNER(fresh.next, struct shot, link)->until);
 }
 
+/* Copies: the ring goes on while a body of many chunks is rendered. */
+static void take_journal(struct shot *s)
+{
+    struct journal_entry *copy = arena_alloc(s->arena, TRANSITIONS * sizeof *copy);
+    const struct journal_entry *e;
+    while (s->journal_count < TRANSITIONS && (e = journal_get(journal_last() - s->journal_count)))
+        copy[s->journal_count++] = *e;
+    s->journal = copy;
+}
+
 static struct shot *take(enum detail_scope scope, uint32_t index, uint64_t now)
 {
     struct shot *s = mem_alloc(sizeof *s);
@@ -64,8 +77,10 @@ static struct shot *take(enum detail_scope scope, uint32_t index, uint64_t now)
     s->until = now + SHOT_AGE;
     s->picture = scope == DETAIL_ALL ? picture_all() : scope == DETAIL_GROUP ? picture_group(index) : picture_probe(index);
     s->arena = arena_new();
-    if (scope == DETAIL_ALL)
+    if (scope == DETAIL_ALL) {
         s->facts = self_facts(s->arena, &s->fact_count);
+        take_journal(s);
+    }
     if (fresh_count == SHOTS)
         forget(LIST_OWNER(list_first(&fresh), struct shot, link));
     list_append(&fresh, &s->link);
@@ -160,6 +175,8 @@ bool detail_start(struct shot *shot, view_fn *view, const struct view_input *ext
     in.picture = shot->picture;
     in.facts = shot->facts;
     in.fact_count = shot->fact_count;
+    in.journal = shot->journal;
+    in.journal_count = shot->journal_count;
     bool whole = view(&in, &p, out);
     if (whole && !extra)
         into_cache(shot, view, out->data + start, out->len - start);

@@ -15,6 +15,7 @@
 #include "front/stats.h"
 #include "view/explain.h"
 #include "view/healthjson.h"
+#include "view/html.h"
 #include "view/json.h"
 #include "view/prometheus.h"
 #include "view/text.h"
@@ -183,26 +184,43 @@ static bool matches(struct span field, const char *tag)
     return field.at && (span_is(field, "*") || memmem(field.at, field.len, tag, strlen(tag)));
 }
 
-static void serve_status(struct asking *k)
+/* What is shown has not changed since the client asked last: 304. The shot goes. */
+static bool give_unchanged(struct asking *k, struct shot *shot, const char *tag, const char *header)
 {
-    char tag[32], header[64];
+    if (!matches(http1_field(k->request->fields, k->request->count, "if-none-match"), tag))
+        return false;
+    detail_release(shot);
+    front_stats.details++;
+    buf_reset(&bytes);
+    answer_head(&bytes, 304, NULL, k->end, header, 0, ANSWER_UNTIL_CLOSE);
+    k->reply->bytes = bytes.data;
+    k->reply->len = bytes.len;
+    return true;
+}
+
+/* Everything, with a tag by which it is asked for again; as text it has none. */
+static void give_everything(struct asking *k, view_fn *view, const char *media, const char *headers)
+{
+    char tag[32], header[1024];
     struct shot *shot = detail_shot(DETAIL_ALL, 0);
     if (k->query->has_format && k->query->format == ANSWER_TEXT) {
         give_detail(k, shot, text_table, NULL, 200, answer_media(ANSWER_TEXT), NULL, 0);
         return;
     }
     snprintf(tag, sizeof tag, "\"%016llx\"", (unsigned long long)json_status_tag(detail_picture(shot)));
-    snprintf(header, sizeof header, "ETag: W/%s\r\n", tag);
-    if (matches(http1_field(k->request->fields, k->request->count, "if-none-match"), tag)) {
-        detail_release(shot);
-        front_stats.details++;
-        buf_reset(&bytes);
-        answer_head(&bytes, 304, NULL, k->end, header, 0, ANSWER_UNTIL_CLOSE);
-        k->reply->bytes = bytes.data;
-        k->reply->len = bytes.len;
-        return;
-    }
-    give_detail(k, shot, json_status, NULL, 200, answer_media(ANSWER_JSON), header, 0);
+    snprintf(header, sizeof header, "ETag: W/%s\r\n%s", tag, headers);
+    if (!give_unchanged(k, shot, tag, header))
+        give_detail(k, shot, view, NULL, 200, media, header, 0);
+}
+
+static void serve_status(struct asking *k)
+{
+    give_everything(k, json_status, answer_media(ANSWER_JSON), "");
+}
+
+static void serve_page(struct asking *k)
+{
+    give_everything(k, html_page, "text/html; charset=utf-8", html_headers());
 }
 
 static void serve_explain(struct asking *k)
@@ -245,7 +263,7 @@ static void serve_nothing(struct asking *k)
 static void (*const servers[ROUTE_KIND_COUNT])(struct asking *) = {
     [ROUTE_NONE] = serve_nothing, [ROUTE_VERDICT] = serve_verdict, [ROUTE_MEMBER] = serve_probe, [ROUTE_STATUS] = serve_status,
     [ROUTE_PROBE] = serve_probe,  [ROUTE_EXPLAIN] = serve_explain, [ROUTE_METRICS] = serve_metrics,
-    [ROUTE_EVENTS] = serve_events,
+    [ROUTE_EVENTS] = serve_events, [ROUTE_PAGE] = serve_page,
 };
 
 static bool is_method_served(const struct asking *k)
@@ -262,7 +280,7 @@ void serve_request(const struct http1_request *r, const struct asker *asker, str
     k.end = !keep ? END_CLOSE : r->minor > 0 ? END_KEEP : END_KEEP_OLD;
     *reply = (struct reply){ .close = !keep };
     k.route = route_find(r->path);
-    if (k.route.kind == ROUTE_PAGE)
+    if (k.route.kind == ROUTE_PAGE && (!(asker->serve & SERVE_PAGE) || r->method == HTTP1_OPTIONS))
         k.route.kind = ROUTE_VERDICT;
     if (!(route_class(k.route.kind) & asker->serve))
         k.route.kind = ROUTE_NONE;

@@ -13,6 +13,7 @@
 #include "core/picture.h"
 
 struct buf;
+struct journal_entry;
 
 enum {
     VIEW_CHUNK = 64 * 1024,      /* a call stops after the item that reaches this */
@@ -35,6 +36,7 @@ struct view_input {
     const char *const *strangers; unsigned stranger_count;   /* names given there that are no probes of this group */
     bool has_level; enum level level;                        /* the verdict without the excluded; else the picture's own */
     bool colour;                                             /* a terminal reads it */
+    const struct journal_entry *journal; unsigned journal_count;    /* the last transitions, newest first */
 };
 
 struct view_progress {

@@ -95,6 +95,31 @@ TEST(methods)
     front_close();
 }
 
+TEST(the_page_for_people)
+{
+    char request[256];
+    front_open();
+    front_settle(VITAL_PASS, VITAL_FAIL);
+    CHECK_INT(front_get(FRONT_STATUS, "/"), 200);
+    CHECK(strstr(front_got, "\r\nContent-Type: text/html; charset=utf-8\r\n"));
+    CHECK(strstr(front_got, "\r\nContent-Security-Policy: default-src 'none'; "));
+    CHECK(strstr(front_body(), "<!doctype html>") && strstr(front_body(), "1 down of 2 probes"));
+    CHECK(strstr(front_body(), "<li id=\"event-"));
+    const char *tag = strstr(front_got, "ETag: W/\"");
+    snprintf(request, sizeof request, "GET / HTTP/1.0\r\nIf-None-Match: %.20s\r\n\r\n", tag ? tag + 6 : "");
+    CHECK_INT(front_ask(FRONT_STATUS, request), 304);
+    CHECK_TEXT(front_body(), "");
+    CHECK_INT(front_ask(FRONT_STATUS, "HEAD / HTTP/1.0\r\n\r\n"), 200);
+    CHECK_TEXT(front_body(), "");
+    CHECK_INT(front_get(FRONT_STATUS, "/?format=text"), 200);
+    CHECK(strstr(front_body(), "GROUP") != NULL);
+    CHECK_INT(front_ask(FRONT_STATUS, "POST / HTTP/1.0\r\n\r\n"), 405);
+    CHECK_INT(front_ask(FRONT_STATUS, "OPTIONS / HTTP/1.0\r\n\r\n"), 503);     /* HAProxy asks for the verdict */
+    CHECK_INT(front_get(FRONT_PUBLIC, "/"), 503);
+    CHECK_TEXT(front_body(), "fail\n");
+    front_close();
+}
+
 TEST(the_status_has_a_tag)
 {
     char request[256];
