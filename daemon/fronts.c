@@ -6,7 +6,9 @@
 #include "front/files.h"
 #include "front/gate.h"
 #include "front/listen.h"
+#include "front/sd.h"
 #include "front/server.h"
+#include "front/statefile.h"
 
 bool fronts_prepare(const struct conf *conf, struct diag *diag)
 {
@@ -40,11 +42,14 @@ void fronts_publish(void)
     gate_publish();
     control_publish();
     events_publish();
+    statefile_publish();
+    sd_publish();
 }
 
 void fronts_close(void)
 {
     control_close();
+    statefile_close();
     files_close();
     gate_close();
     agent_close();

@@ -15,6 +15,10 @@
 #include "core/core.h"
 #include "core/picture.h"
 #include "front/control.h"
+#include "front/listen.h"
+#include "front/sd.h"
+#include "front/server.h"
+#include "front/statefile.h"
 #include "fronts.h"
 #include "io/loop.h"
 #include "io/zygote.h"
@@ -25,6 +29,8 @@
 #include "view/text.h"
 
 enum { EXIT_CONFIG = 78, STATE_TEXT_MAX = 16 * 1024 * 1024 };
+#define LAST_ANSWERS (250 * USEC_MS)   /* how long requests that are under way may take */
+#define LEAVING_TAKES (5 * USEC_S)     /* at most: last answers, files, the state */
 
 static bool leaving, asked_to_leave;
 static struct timer leave_timer;
@@ -47,6 +53,7 @@ static void on_terminate(int signo)
     char span[CLOCK_TEXT];
     log_line(LOG_NOTICE, "draining for %s before leaving", clock_span(delay, span));
     asked_to_leave = true;
+    sd_stopping(delay + LEAVING_TAKES);
     admin_drain(false);
     timer_set(loop_timers(), &leave_timer, clock_now() + delay);
 }
@@ -145,6 +152,7 @@ static void open_front(struct conf *conf)
         exit(EXIT_CONFIG);
     }
     diag_free(&d);
+    statefile_load(conf);
     core_adopt(conf);
     fronts_adopt();
     static const struct control_hooks hooks = { .reload = reload_start, .stop = stop_by_order };
@@ -183,9 +191,22 @@ static void tell_coverage(void)
     log_line(LOG_NOTICE, "vitald %s runs %u probes (%s)", VITALD_VERSION, c->probe_count, c->source);
 }
 
+/* A restart loses nobody's answer: who has connected is served, who comes later waits in the socket for the next process
+ * when the service manager holds it. */
+static void answer_the_last(void)
+{
+    uint64_t until = clock_now() + LAST_ANSWERS;
+    server_leave();
+    timer_set(loop_timers(), &leave_timer, until);
+    while (server_is_answering() && clock_now() < until)
+        turn(fronts_publish);
+}
+
 static void leave(void)
 {
     log_line(LOG_NOTICE, "leaving");
+    sd_stopping(LEAVING_TAKES);
+    answer_the_last();
     fronts_close();
     core_close();
     zygote_stop();
@@ -195,6 +216,7 @@ static void leave(void)
 int main(int argc, char **argv)
 {
     struct args args;
+    sd_open();
     zygote_start();
     args_parse(&args, argc, argv);
     if (args.modules)
@@ -209,6 +231,7 @@ int main(int argc, char **argv)
     handle_signals();
     open_front(conf);
     reload_open(&args.request);
+    sd_ready();
     tell_coverage();
     while (!leaving)
         turn(fronts_publish);

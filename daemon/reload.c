@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/core.h"
+#include "front/sd.h"
 #include "fronts.h"
 #include "io/pool.h"
 
@@ -91,12 +92,15 @@ static void finish(struct pool_job *job)
     buf_free(&text);
     diag_free(&work.diag);
     work.running = false;
-    if (!list_empty(&waiting))
+    if (list_empty(&waiting))
+        sd_ready();
+    else
         start();
 }
 
 static void start(void)
 {
+    sd_reloading();
     work = (struct job){ .job = { .run = read_configuration, .done = finish }, .running = true };
     list_init(&work.served);
     while (!list_empty(&waiting)) {

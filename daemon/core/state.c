@@ -73,7 +73,7 @@ static void put_probe(struct buf *b, const struct probe *p)
     put_8(b, (uint8_t)p->order.forced);
     put_64(b, p->order.until);
     put_settle(b, r);
-    const uint64_t times[] = { r->sample_at, r->fresh_from + r->fresh_shift, r->since, r->at, r->last_pass, p->plan.regular };
+    const uint64_t times[] = { r->sample_at, r->fresh_from, r->lease, r->since, r->at, r->last_pass, p->plan.regular };
     for (unsigned i = 0; i < sizeof times / sizeof *times; i++)
         put_64(b, times[i]);
     put_64(b, r->duration);
@@ -173,7 +173,7 @@ static void get_probe(struct state_reader *in, const struct passage *at, struct 
     s->order.forced = get_below(in, LEVEL_COUNT);
     s->order.until = moment(at, get_64(in));
     get_settle(in, r);
-    uint64_t *const times[] = { &r->sample_at, &r->fresh_from, &r->since, &r->at, &r->last_pass, &s->due };
+    uint64_t *const times[] = { &r->sample_at, &r->fresh_from, &r->lease, &r->since, &r->at, &r->last_pass, &s->due };
     for (unsigned i = 0; i < sizeof times / sizeof *times; i++)
         *times[i] = moment(at, get_64(in));
     r->duration = get_64(in);
@@ -192,7 +192,9 @@ static bool is_stale_now(const struct saved *s, const struct conf_probe *conf, c
     const struct record *r = &s->record;
     if (r->stale || s->order.mode == MODE_PAUSED)
         return r->stale;
-    return !at->same_boot || r->fresh_from > at->now || at->now - r->fresh_from >= conf->max_age;
+    if (!at->same_boot || r->fresh_from > at->now)
+        return true;
+    return at->now - r->fresh_from >= conf->max_age && r->lease <= at->now;
 }
 
 static void take_record(struct probe *p, struct saved *s, struct passage *at)
@@ -213,10 +215,14 @@ static void take_record(struct probe *p, struct saved *s, struct passage *at)
     at->stale += r->stale;
 }
 
-static void take_order(struct probe *p, const struct order *order, uint64_t now)
+/* Signed, for its end may lie before this boot. */
+static bool is_over(const struct order *o, uint64_t now)
 {
-    if (order->until && order->until <= now)
-        return;
+    return o->until && o->until != TIME_NEVER && (int64_t)(o->until - now) <= 0;
+}
+
+static void take_order(struct probe *p, const struct order *order)
+{
     p->order = *order;
     if (order->mode == MODE_PAUSED)
         sched_stop(p);
@@ -236,12 +242,11 @@ static void take_probe(struct world *w, struct saved *s, struct passage *at)
     if (index == UINT32_MAX)
         return;
     struct probe *p = w->probes[index];
-    bool overslept = s->order.mode == MODE_PAUSED && s->order.until && s->order.until <= at->now;
-    if (overslept)
-        s->order = (struct order){ .mode = MODE_NORMAL }; /* before freshness is judged: it ended while we were away */
+    if (is_over(&s->order, at->now))
+        s->order = (struct order){ .mode = MODE_NORMAL }; /* before freshness is judged: a pause keeps things fresh */
     if (is_same_probe(p, s))
         take_record(p, s, at);
-    take_order(p, &s->order, at->now); /* a mode is the name's, as in a reload */
+    take_order(p, &s->order); /* a mode is the name's, as in a reload */
     if (probe_is_known(p) && p->record.sampled)
         sched_resume(p, s->due, at->now);
     probe_arm_expiry(p);

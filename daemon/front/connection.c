@@ -482,6 +482,15 @@ bool connection_evict_source(struct list *waiting)
     return first;
 }
 
+void connection_let_go(struct list *waiting)
+{
+    LIST_EACH_SAFE(at, after, waiting) {
+        struct connection *c = LIST_OWNER(at, struct connection, waiting);
+        if (c->served && !c->stash)
+            close_connection(c);
+    }
+}
+
 unsigned connection_count(void)
 {
     return count;

@@ -19,6 +19,7 @@ void connection_open(int fd, struct listener *, struct source *);
 /* Closes the one that waits longest in a listener's or a source's list of waiting ones; false: none waits. */
 bool connection_evict(struct list *waiting_of_listener);
 bool connection_evict_source(struct list *waiting_of_source);
+void connection_let_go(struct list *waiting_of_listener);    /* closes those that were served and have asked nothing since */
 unsigned connection_count(void);
 
 #endif

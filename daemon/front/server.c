@@ -54,7 +54,7 @@ static void resume(struct timer *t, uint64_t now)
     (void)now;
     LIST_EACH(at, listen_all()) {
         struct listener *l = LIST_OWNER(at, struct listener, link);
-        if (l->paused)
+        if (l->paused && !l->closed)
             loop_change(&l->in, LOOP_READ);
         l->paused = false;
     }
@@ -156,4 +156,22 @@ void server_adopt(void)
             loop_add(&l->in, l->in.fd, LOOP_READ, on_accept);
         l->watched = true;
     }
+}
+
+/* What waits in a socket that dies with us is taken first; an inherited one is our successor's too. */
+void server_leave(void)
+{
+    LIST_EACH(at, listen_all()) {
+        struct listener *l = LIST_OWNER(at, struct listener, link);
+        for (unsigned i = 0; !l->inherited && i < LISTEN_BACKLOG && accept_one(l); i++)
+            continue;
+        loop_change(&l->in, 0);
+        l->closed = true;
+        connection_let_go(&l->waiting);
+    }
+}
+
+bool server_is_answering(void)
+{
+    return connection_count() > front_stats.followers;
 }

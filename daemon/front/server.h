@@ -4,8 +4,13 @@
 #ifndef FRONT_SERVER_H
 #define FRONT_SERVER_H
 
+#include <stdbool.h>
+
 /* After listen_commit() and core_adopt(): accepts on what is new, and forgets answers of the configuration before. */
 void server_adopt(void);
+/* At exit: accepts nothing more, lets go of who only keeps a connection open, and answers what has been asked. */
+void server_leave(void);
+bool server_is_answering(void);
 unsigned server_connections(void);
 unsigned server_connections_max(void);
 

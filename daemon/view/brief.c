@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "view/words.h"
 
-enum { CAUSES_SHOWN = 10 };
+enum { CAUSES_SHOWN = 10, NAMES_SHOWN = 5 };
 
 void brief_group(struct buf *out, const struct picture *pic)
 {
@@ -39,4 +39,31 @@ void brief_outcome(struct buf *out, const struct picture *pic)
         buf_text(out, ", ");
         words_run(out, p);
     }
+}
+
+static void count_state(struct buf *out, const struct picture *pic, enum state state)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < pic->probe_count; i++)
+        count += pic->probes[i].state == state;
+    if (!count)
+        return;
+    buf_printf(out, ", %u %s", count, state_text(state));
+    for (unsigned i = 0, shown = 0; i < pic->probe_count && shown < NAMES_SHOWN; i++)
+        if (pic->probes[i].state == state)
+            buf_printf(out, "%s%s", shown++ ? " " : ": ", pic->probes[i].name);
+    if (count > NAMES_SHOWN)
+        buf_text(out, " ...");
+}
+
+void brief_all(struct buf *out, const struct picture *pic, unsigned group)
+{
+    const struct picture_group *g = &pic->groups[group];
+    buf_printf(out, "%s: %s", g->name, level_text(g->level));
+    if (g->why != WHY_MEMBERS)
+        buf_printf(out, " (%s)", why_text(g->why));
+    buf_printf(out, "; %u probe%s", pic->probe_count, pic->probe_count == 1 ? "" : "s");
+    count_state(out, pic, STATE_DOWN);
+    count_state(out, pic, STATE_DEGRADED);
+    count_state(out, pic, STATE_UNKNOWN);
 }
