@@ -175,6 +175,16 @@ install: all
 	for p in vitald vitalctl; do \
 	    install -m 644 conf/completion/$$p.bash $(DESTDIR)$(prefix)/share/bash-completion/completions/$$p; \
 	    install -m 644 conf/completion/_$$p $(DESTDIR)$(prefix)/share/zsh/site-functions/_$$p; done
+	install -d $(DESTDIR)$(prefix)/lib/systemd/system $(DESTDIR)$(prefix)/lib/sysusers.d $(DESTDIR)$(prefix)/lib/tmpfiles.d \
+	    $(DESTDIR)$(prefix)/share/vitald
+	sed 's|/usr/sbin/vitald|$(prefix)/sbin/vitald|; s|/etc/vitald|$(sysconfdir)/vitald|' systemd/vitald.service \
+	    > $(DESTDIR)$(prefix)/lib/systemd/system/vitald.service
+	chmod 644 $(DESTDIR)$(prefix)/lib/systemd/system/vitald.service
+	install -m 644 systemd/*.socket $(DESTDIR)$(prefix)/lib/systemd/system/
+	install -m 644 systemd/sysusers.conf $(DESTDIR)$(prefix)/lib/sysusers.d/vitald.conf
+	sed 's|/etc/vitald|$(sysconfdir)/vitald|' systemd/tmpfiles.conf > $(DESTDIR)$(prefix)/lib/tmpfiles.d/vitald.conf
+	chmod 644 $(DESTDIR)$(prefix)/lib/tmpfiles.d/vitald.conf
+	install -m 644 systemd/exec-probes.conf $(DESTDIR)$(prefix)/share/vitald/
 
 clean:
 	rm -rf $(B)
