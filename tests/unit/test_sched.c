@@ -506,6 +506,25 @@ TEST(edges_take_a_quarter_of_the_places)
     kit_close();
 }
 
+TEST(edges_that_have_to_wait_a_little_take_no_more)
+{
+    struct kit_world w = many(40, true);
+    w.conf->max_in_flight = 16;
+    begin(&w);
+    kit_on_start = pass_at_once;
+    kit_pass_time(300 * USEC_MS);
+    CHECK_INT(starts, 40);
+    kit_on_start = hang;
+    in_flight_max = 0;
+    for (unsigned i = 0; i < 40; i++)
+        probe_nudge(engine.world->probes[i]); /* within interval_unsettled of their last attempts */
+    kit_settle();
+    CHECK_INT(in_flight_max, 0);
+    kit_pass_time(1500 * USEC_MS);
+    CHECK_INT(in_flight_max, 4);
+    kit_close();
+}
+
 TEST(a_quarter_of_few_is_one)
 {
     struct kit_world w;

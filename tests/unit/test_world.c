@@ -278,6 +278,26 @@ TEST(some_leaves_can_be_taken_out_of_the_question)
     kit_close();
 }
 
+TEST(a_question_without_some_brings_what_time_brings)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "p1");
+    kit_probe(&w, "p2");
+    kit_group(&w, "ready", GROUP_ALL, 1, "p1 p2", "");
+    begin(&w);
+    kit_pass_time(5 * USEC_S);
+    mem_free(admin_mode("p1", MODE_FORCED, LEVEL_FAIL, 2 * USEC_S));
+    kit_turn();
+    kit_time += 2 * USEC_S; /* no turn */
+    uint32_t p2 = core_probe_find("p2", 2), ready = core_group_find("ready", 5);
+    struct verdict v, whole;
+    core_verdict_without(ready, &p2, 1, &v);
+    CHECK_INT(v.level, LEVEL_PASS);
+    core_verdict(ready, &whole);
+    CHECK(v.version == whole.version && v.since == whole.since);
+    kit_close();
+}
+
 TEST(leaving_out_the_awaited_ends_the_wait)
 {
     struct kit_world w = kit_world();
