@@ -193,7 +193,8 @@ static bool lag_explains(const struct probe *p, uint64_t late)
 void probe_due(struct probe *p, uint64_t now)
 {
     char span[CLOCK_TEXT], text[64 + CLOCK_TEXT];
-    uint64_t late = now - p->deadline;
+    /* A deadline that was moved by a stall noticed just now is as late as that was long: nobody has looked since. */
+    uint64_t late = now - p->deadline + (engine.stall_noticed && p->shifted ? engine.stalled : 0);
     if (late > SLOT)
         serve_ready(now);
     if (p->attempt == ATTEMPT_NONE)
