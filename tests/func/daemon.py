@@ -28,10 +28,25 @@ def wait_for(fact, what="", timeout=PATIENCE, every=0.005):
         time.sleep(every)
 
 
+# Below the kernel's ephemeral range, so that nobody's outgoing connection takes a port between our look and its use; each
+# process of a parallel run has ports of its own.
+PORTS = 20000 + (os.getpid() * 97) % 12000
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+if WORKER:
+    PORTS = 20000 + int(WORKER[2:]) * 1500 + (6000 if "address" in BUILD else 0)
+PORT_ROOM = 1500 if WORKER else 12000
+ports_given = 0
+
+
 def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    global ports_given
+    while True:
+        port = 20000 + (PORTS - 20000 + ports_given % PORT_ROOM) % 12000
+        ports_given += 1
+        with socket.socket(socket.AF_INET, kind) as s:
+            with contextlib.suppress(OSError):
+                s.bind(("127.0.0.1", port))
+                return port
 
 
 class UnixHTTP(http.client.HTTPConnection):
