@@ -36,15 +36,17 @@ static void judge_own_lag(struct vital_probe *p, const char *where)
     const char *paused = f->paused ? ", its replay is paused" : "";
     char amount[PG_AMOUNT];
     vital_number(p, PG_N_RECEIVER, f->receivers > 0);
-    if (f->lag_known) {
-        vital_number(p, PG_N_LAG, f->lag / 1e6);
-        pg_above(&g->found, &c->lag, g->was.lag, &(struct pg_measure){ PG_TIME, f->lag, 0, VITAL_R_LAGGING }, "standby %s is %s behind%s", where,
-                 pg_span(f->lag, amount), paused);
+    if (f->lag_known || (f->own.measured && f->receivers > 0)) {
+        double lag = f->own.measured && f->receivers > 0 ? pg_standby_lag(&g->own_mark, &f->own, vital_now(p)) : f->own.lag;
+        vital_number(p, PG_N_LAG, lag / 1e6);
+        pg_above(&g->found, &c->lag, g->was.lag, &(struct pg_measure){ PG_TIME, lag, 0, VITAL_R_LAGGING }, "standby %s is %s behind%s", where,
+                 pg_span(lag, amount), paused);
     }
-    if (f->lag_bytes_known) {
-        vital_number(p, PG_N_LAG_BYTES, f->lag_bytes);
-        pg_above(&g->found, &c->lag_bytes, g->was.lag_bytes, &(struct pg_measure){ PG_BYTES, f->lag_bytes, 0, VITAL_R_LAGGING },
-                 "standby %s has %s to replay%s", where, pg_bytes(f->lag_bytes, amount), paused);
+    if (f->own.measured) {
+        double bytes = f->own.now > f->own.replayed ? f->own.now - f->own.replayed : 0;
+        vital_number(p, PG_N_LAG_BYTES, bytes);
+        pg_above(&g->found, &c->lag_bytes, g->was.lag_bytes, &(struct pg_measure){ PG_BYTES, bytes, 0, VITAL_R_LAGGING },
+                 "standby %s has %s to replay%s", where, pg_bytes(bytes, amount), paused);
     }
     if (f->receivers <= 0 && c->receiver != PG_SAYS_IGNORE)
         pg_found(&g->found, class_of(c->receiver), VITAL_R_REPLICATION, "standby %s receives nothing from its primary", where);
@@ -66,8 +68,9 @@ static struct pg_mark *mark_of(struct pg *g, const char *name)
     return oldest;
 }
 
-/* The mark is a position and when the primary had reached it; a standby that has not come there by now is at least that
- * much behind, whatever its last message said. */
+/* The mark is a position and when the log had reached it; a standby that has not come there by now is at least that much
+ * behind, whatever the server says: replay_lag stands still, and a standby that has not replayed a transaction since its
+ * start tells no time at all. */
 double pg_standby_lag(struct pg_mark *m, const struct pg_standby *s, uint64_t now)
 {
     if (!m->set || s->replayed >= m->position) {

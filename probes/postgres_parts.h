@@ -124,7 +124,8 @@ struct pg_standby { char name[PG_LABEL], state[16]; bool measured; double lag, n
 struct pg_facts {
     bool known, recovery, read_only;
     int version;
-    bool lag_known; double lag, lag_bytes; bool lag_bytes_known; double receivers; bool paused;
+    struct pg_standby own;              /* a standby, by itself: now = what it has received */
+    bool lag_known, paused; double receivers;
     struct pg_standby standbys[PG_STANDBYS_MAX * 2];
     unsigned standby_count, streaming;
     bool connections_known; double connections, connections_max, connections_total;
@@ -165,7 +166,7 @@ struct pg {
     bool value_null, value_cut;
     struct pg_found found;
     struct pg_was was;
-    struct pg_mark marks[PG_STANDBYS_MAX];
+    struct pg_mark own_mark, marks[PG_STANDBYS_MAX];
 };
 
 /* postgres.c */

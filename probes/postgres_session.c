@@ -92,7 +92,7 @@ static void refuse_as_said(struct vital_probe *p, struct pg_session *s)
     struct pg *g = p->priv;
     struct pg_error e;
     pg_error_read(PQerrorMessage(s->conn), g->login.pooler, &e);
-    if (e.reason == VITAL_R_AUTH && !PQpass(s->conn)[0])
+    if (e.reason == VITAL_R_AUTH && !s->hashes)
         snprintf(e.text + strlen(e.text), sizeof e.text - strlen(e.text), "; no password is configured");
     g->plain = g->login.sslmode == PG_SSL_AUTO && pg_says_no_tls(PQerrorMessage(s->conn));
     refuse(p, s, &e);

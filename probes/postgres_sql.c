@@ -12,8 +12,9 @@
 #define SQL_LAG                                                                                                           \
     " union all select 'lag', null, (case when pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() and exists (select 1 from "  \
     "pg_stat_wal_receiver) then 0 else extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()) end)::text, "    \
-    "pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::text, (select count(*) from pg_stat_wal_receiver)::text, " \
-    "(case when pg_is_in_recovery() then pg_is_wal_replay_paused() end)::text where pg_is_in_recovery()"
+    "pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::text, pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::text, (select count(*) "  \
+    "from pg_stat_wal_receiver)::text || case when pg_is_in_recovery() and pg_is_wal_replay_paused() then 'p' else '' end "       \
+    "where pg_is_in_recovery()"
 #define SQL_STANDBYS                                                                                                      \
     " union all (select 'standby', application_name, state, extract(epoch from replay_lag)::text, pg_wal_lsn_diff(case when "   \
     "pg_is_in_recovery() then pg_last_wal_receive_lsn() else pg_current_wal_lsn() end, '0/0')::text, pg_wal_lsn_diff(replay_lsn, " \
@@ -64,11 +65,9 @@ static void take_role(struct pg_facts *f, const char *const v[6])
 static void take_lag(struct pg_facts *f, const char *const v[6])
 {
     f->lag_known = v[2] != NULL;
-    f->lag = number(v[2]) * 1e6;
-    f->lag_bytes_known = v[3] != NULL;
-    f->lag_bytes = number(v[3]);
-    f->receivers = number(v[4]);
-    f->paused = is_true(v[5]);
+    f->own = (struct pg_standby){ .measured = v[3] && v[4], .lag = number(v[2]) * 1e6, .now = number(v[3]), .replayed = number(v[4]) };
+    f->receivers = number(v[5]);
+    f->paused = v[5] && strchr(v[5], 'p');
 }
 
 /* Without the right to see it, the state is null. */
