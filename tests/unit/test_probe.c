@@ -233,6 +233,7 @@ TEST(numbers_belong_to_their_outcome)
     begin_one();
     struct probe *a = kit_find_probe("a");
     until_running("a");
+    probe_number(a, 0, NULL, 7);
     probe_number(a, 0, NULL, 1.5);
     probe_number(a, 1, "x", 2);
     probe_number(a, 1, "y", 3);

@@ -789,6 +789,7 @@ TEST(the_loop_is_woken_for_what_time_alone_brings)
     uint64_t stale = probe_stale_at(kit_find_probe("pa")), last = journal_last();
     kit_until(stale - 1);
     CHECK_INT(journal_last(), last);
+    CHECK_INT(timer_next(&kit_heap), stale);
     kit_until(stale); /* nobody asks */
     CHECK_INT(journal_last(), last + 2);
     kit_close();
