@@ -310,6 +310,7 @@ static void dial(struct vital_probe *p)
     const struct vital_dial d = {
         .host = t->target.host, .port = t->target.port, .unix_path = t->target.unix_path,
         .tls = t->target.tls ? c->tls : NULL, .alpn = t->target.tls ? "http/1.1" : NULL,
+        .speaks_first = true,
     };
     t->in_body = false;
     t->head.len = 0;

@@ -230,6 +230,7 @@ struct vital_dial {
     const char *tls_name;           /* NULL = host */
     const char *alpn;               /* "h2", "http/1.1"; NULL = none */
     const char *source;             /* numeric local address; NULL = any */
+    bool speaks_first;              /* open() writes: the connection's last acknowledgement waits for those bytes and goes with them */
 };
 
 /* What is known of a stream: durations of its phases (0 = not reached) and of its certificate. */

@@ -349,6 +349,7 @@ struct stream *stream_dial(const struct vital_dial *d, const struct stream_ops *
     s->host = mem_copy(d->host);
     s->unix_path = mem_copy(d->unix_path);
     s->tls = tls_hold(d->tls);
+    s->speaks_first = d->speaks_first || d->tls;
     s->tls_name = mem_copy(d->tls_name);
     s->alpn = mem_copy(d->alpn);
     s->started = clock_now();

@@ -32,6 +32,7 @@ struct stream {
     bool deaf;                      /* writing failed: what the peer still says is read, then its end */
     bool stale_name;
     bool look_again;                /* connects that may be done by now */
+    bool speaks_first;              /* what we say follows the connect at once */
     enum vital_reason reason;
     char text[STREAM_TEXT];
 
