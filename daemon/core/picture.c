@@ -48,7 +48,7 @@ static void paint_depends(const struct painter *a, const struct probe *p, struct
     for (uint32_t i = 0; i < c->depends_count; i++) {
         const struct probe *parent = a->world->probes[c->depends_on[i]];
         names[i] = arena_copy(a->arena, parent->conf->name);
-        if (!o->caused_by && probe_settled(parent) == STATE_DOWN)
+        if (!o->caused_by && probe_settled(p) != STATE_UP && probe_settled(parent) == STATE_DOWN)
             o->caused_by = names[i];
     }
     o->depends_on = names;

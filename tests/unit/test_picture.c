@@ -294,6 +294,24 @@ TEST(what_is_down_because_of_another_says_so)
     kit_close();
 }
 
+TEST(what_is_up_is_caused_by_nothing)
+{
+    static const uint32_t parents[] = { 0 };
+    struct kit_world w = kit_world();
+    kit_probe(&w, "f1");
+    struct conf_probe *child = kit_probe(&w, "p1");
+    child->depends_on = parents;
+    child->depends_count = 1;
+    begin(&w);
+    kit_pass_time(9 * USEC_S);
+    const struct picture *o = picture_probe(1);
+    CHECK_INT(o->probes[0].state, STATE_UP);
+    CHECK_TEXT(o->probes[0].caused_by, NULL);
+    CHECK_TEXT(o->probes[0].depends_on[0], "f1");
+    picture_free(o);
+    kit_close();
+}
+
 TEST(the_whole_daemon)
 {
     struct kit_world w = kit_world();
