@@ -106,6 +106,8 @@ bool http_prepare(void *conf, struct vital_diag *d)
     const struct http_conf *c = conf;
     if (!is_http(c->url->scheme))
         return refuse(d, "url", "it must begin with http://, https://, http+unix:// or unix:", "");
+    if (!c->url->host && !c->url->unix_path && !c->socket)
+        return refuse(d, "url", "it names no host", "");
     if (!http_is_token(c->method))
         return refuse(d, "method", "this is no HTTP method", c->method);
     if (c->host && strpbrk(c->host, " \t\r\n/"))

@@ -474,6 +474,8 @@ TEST(what_cannot_work_is_refused_early)
 {
     static const struct { const char *key, *value, *finding; } cases[] = {
         { "url", "ftp://h/", "url: it must begin with" },
+        { "url", "http:///path", "url: it names no host" },
+        { "url", "http://u:p@/", "url: it names no host" },
         { "method", "GE T", "method: this is no HTTP method: GE T" },
         { "headers", "Host=x", "headers: Host: use `host`" },
         { "headers", "a b=x", "headers: this is no name of a header: a b" },
