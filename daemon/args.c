@@ -71,9 +71,35 @@ static uint64_t parse_time(const char *text)
     char *end;
     unsigned long long n = strtoull(text, &end, 10);
     for (unsigned i = 0; end != text && *text != '-' && i < sizeof units / sizeof *units; i++)
-        if (!strcmp(end, units[i].unit) && n < UINT32_MAX)
+        if (!strcmp(end, units[i].unit) && n && n < UINT32_MAX)
             return n * units[i].usec;
     mistake("not a time (write 60s, 5m)", text);
+}
+
+static int word_index(const char *option, const char *const *words, unsigned count, const char *value)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (words[i] && !strcmp(words[i], value))
+            return (int)i;
+    fprintf(stderr, "vitald: %s=%s: must be one of", option, value);
+    for (unsigned i = 0, said = 0; i < count; i++)
+        if (words[i])
+            fprintf(stderr, "%s %s", said++ ? "," : "", words[i]);
+    fprintf(stderr, "; see vitald --help\n");
+    exit(EXIT_USAGE);
+}
+
+static int parse_format(const char *value)
+{
+    static const char *const words[] = { [LOG_FORMAT_AUTO] = "auto", [LOG_FORMAT_TEXT] = "text", [LOG_FORMAT_JSON] = "json" };
+    return word_index("--log-format", words, sizeof words / sizeof *words, value);
+}
+
+static int parse_level(const char *value)
+{
+    static const char *const words[] = { [LOG_ERR] = "error", [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
+                                         [LOG_INFO] = "info", [LOG_DEBUG] = "debug" };
+    return word_index("--log-level", words, sizeof words / sizeof *words, value);
 }
 
 static void take(struct args *a, int opt, const char *value)
@@ -88,8 +114,8 @@ static void take(struct args *a, int opt, const char *value)
     case OPT_ONCE: a->action = ACTION_ONCE; break;
     case OPT_UNTIL: a->until = value; break;
     case OPT_TIMEOUT: a->timeout = parse_time(value); break;
-    case OPT_LOG_FORMAT: a->log_format = value; break;
-    case OPT_LOG_LEVEL: a->log_level = value; break;
+    case OPT_LOG_FORMAT: a->log_format = parse_format(value); break;
+    case OPT_LOG_LEVEL: a->log_level = parse_level(value); break;
     case OPT_MODULES: a->modules = value; break;
     case 'h': usage(); exit(0);
     case 'V': printf("vitald %s\n", VITALD_VERSION); exit(0);
@@ -102,16 +128,36 @@ void args_parse(struct args *a, int argc, char **argv)
     struct option options[ARGS_COUNT + 1] = { 0 };
     for (unsigned i = 0; i < ARGS_COUNT; i++)
         options[i] = args_table[i].option;
-    *a = (struct args){ .timeout = DEFAULT_TIMEOUT_S * USEC_S };
+    *a = (struct args){ .log_format = -1, .log_level = -1 };
     for (int opt; (opt = getopt_long(argc, argv, "c:hV", options, NULL)) != -1;)
         take(a, opt, optarg);
     if (optind < argc)
         mistake("what is this for", argv[optind]);
     if (a->until && a->action != ACTION_ONCE)
         mistake("--until goes with --once", NULL);
+    if (a->timeout && a->action != ACTION_ONCE)
+        mistake("--timeout goes with --once; a probe's own `timeout` is in the configuration", NULL);
+    if (!a->timeout)
+        a->timeout = DEFAULT_TIMEOUT_S * USEC_S;
     /* An installed vitald reads its own file; without one, and from a source tree, it needs no configuration. */
     if (!a->request.path_count && access(VITALD_CONF, F_OK) == 0)
         add_path(a->paths, &a->request.path_count, VITALD_CONF);
     a->request.paths = a->paths;
     a->request.env_files = a->env_files;
+}
+
+enum log_format args_log_format(const struct args *a, const struct conf *conf)
+{
+    if (a->log_format >= 0)
+        return (enum log_format)a->log_format;
+    return conf ? conf->log_format : LOG_FORMAT_AUTO;
+}
+
+int args_log_level(const struct args *a, const struct conf *conf)
+{
+    if (a->log_level >= 0)
+        return a->log_level;
+    if (a->action == ACTION_ONCE)
+        return LOG_ERR; /* the table and what it waits for are what is asked for */
+    return conf ? conf->log_level : LOG_INFO;
 }

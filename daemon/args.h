@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "base/log.h"
 #include "config/conf.h"
 
 enum action { ACTION_RUN, ACTION_ONCE, ACTION_CHECK, ACTION_DUMP, ACTION_OPTIONS, ACTION_MODULES };
@@ -16,12 +17,16 @@ struct args {
     const char *options_format;           /* --dump-options= */
     const char *until;                    /* --until: a group; NULL = every probe once */
     uint64_t timeout;                     /* --timeout, for --once */
-    const char *log_format;               /* NULL = as configured */
-    const char *log_level;
+    int log_format;                       /* enum log_format; -1 = as configured */
+    int log_level;                        /* LOG_ERR ... LOG_DEBUG; -1 = as configured */
     const char *modules;                  /* --modules DIR */
 };
 
 /* Exits itself on --help, --version and mistakes (2). */
 void args_parse(struct args *, int argc, char **argv);
+
+/* What is said there goes before the configuration (NULL: there is none), also after a reload. */
+enum log_format args_log_format(const struct args *, const struct conf *);
+int args_log_level(const struct args *, const struct conf *);
 
 #endif

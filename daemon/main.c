@@ -107,23 +107,6 @@ static void raise_limits(void)
     }
 }
 
-static void open_log(const struct args *a, const struct conf *conf)
-{
-    static const char *const formats[] = { "auto", "text", "json" };
-    static const char *const levels[] = { "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug" };
-    unsigned format = conf ? conf->log_format : LOG_FORMAT_AUTO;
-    unsigned level = conf ? (unsigned)conf->log_level : LOG_INFO;
-    if (a->action == ACTION_ONCE)
-        level = LOG_ERR; /* the table and what it waits for are what is asked for */
-    for (unsigned i = 0; a->log_format && i < sizeof formats / sizeof *formats; i++)
-        if (!strcmp(a->log_format, formats[i]))
-            format = i;
-    for (unsigned i = 0; a->log_level && i < sizeof levels / sizeof *levels; i++)
-        if (!strcmp(a->log_level, levels[i]))
-            level = i;
-    log_init(format, (int)level);
-}
-
 static struct conf *load(const struct args *a)
 {
     struct diag d = { 0 };
@@ -137,7 +120,7 @@ static struct conf *load(const struct args *a)
         fprintf(stderr, "%svitald: not started: the configuration has %u error%s\n", text.data, d.errors, d.errors == 1 ? "" : "s");
         exit(EXIT_CONFIG);
     }
-    open_log(a, conf);
+    log_init(args_log_format(a, conf), args_log_level(a, conf));
     reload_log_findings(&d);
     diag_free(&d);
     return conf;
@@ -221,6 +204,7 @@ int main(int argc, char **argv)
     args_parse(&args, argc, argv);
     if (args.modules)
         modules_set_dir(args.modules);
+    turn_wire_conf();
     if (args.action != ACTION_RUN && args.action != ACTION_ONCE)
         return offline_run(&args);
     raise_limits();
@@ -230,7 +214,7 @@ int main(int argc, char **argv)
         return once_run(&args, conf);
     handle_signals();
     open_front(conf);
-    reload_open(&args.request);
+    reload_open(&args);
     sd_ready();
     tell_coverage();
     while (!leaving)

@@ -13,7 +13,7 @@
 
 enum { FINDINGS_MAX = 64 * 1024, QUEUE_MAX = 64 };
 
-static const struct conf_request *request;
+static const struct args *asked;
 static struct pool *pool;
 
 struct waiter {
@@ -32,16 +32,16 @@ static struct job {
     bool running;
 } work;
 
-void reload_open(const struct conf_request *r)
+void reload_open(const struct args *args)
 {
-    request = r;
+    asked = args;
     pool = pool_new("conf", 1, 1);
 }
 
 static void read_configuration(struct pool_job *job)
 {
     (void)job;
-    work.conf = conf_load(request, &work.diag);
+    work.conf = conf_load(&asked->request, &work.diag);
     if (work.conf)
         conf_lint(work.conf, &work.diag);
 }
@@ -64,6 +64,7 @@ static bool take_over(void)
     if (work.conf && fronts_prepare(work.conf, &work.diag)) {
         core_adopt(work.conf);
         fronts_adopt();
+        log_set(args_log_format(asked, work.conf), args_log_level(asked, work.conf));
         return true;
     }
     conf_free(work.conf);

@@ -5,11 +5,11 @@
 
 #include <stdbool.h>
 
-#include "config/conf.h"
+#include "args.h"
 
 typedef void reload_done_fn(void *arg, bool ok, const char *findings);
 
-void reload_open(const struct conf_request *);             /* where to read again */
+void reload_open(const struct args *);                     /* where to read again */
 void reload_start(reload_done_fn *done, void *arg);        /* done may be NULL; findings are for people, lines of text */
 void reload_log_findings(const struct diag *);             /* also at boot */
 

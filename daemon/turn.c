@@ -20,9 +20,14 @@ static const struct vital_tls *build_tls(const void *settings, char **error)
     return tls_client(settings, error);
 }
 
-void turn_open(void)
+void turn_wire_conf(void)
 {
     static const struct conf_hooks conf_hooks = { .tls_build = build_tls, .tls_release = tls_release, .tls_same = tls_same };
+    conf_set_hooks(&conf_hooks);
+}
+
+void turn_open(void)
+{
     static const struct core_hooks core_hooks = {
         .host = &host_table,
         .close_all = host_close_all,
@@ -33,7 +38,6 @@ void turn_open(void)
     loop_open();
     zygote_attach();
     host_open();
-    conf_set_hooks(&conf_hooks);
     core_open(loop_timers(), &core_hooks);
 }
 

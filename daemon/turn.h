@@ -4,6 +4,7 @@
 
 struct conf;
 
+void turn_wire_conf(void);         /* what reading a configuration needs, also when nothing will run: TLS contexts */
 void turn_open(void);              /* loop, hooks, core: everything but the outside */
 void turn(void (*publish)(void));  /* I/O, timers, publish, logs, the dead */
 

@@ -49,6 +49,28 @@ def test_help_and_version_and_mistakes():
     assert wrong.returncode == 2 and "chekc-config" in wrong.stderr
     assert vitald("extra").returncode == 2
     assert vitald("--dump-options=xml").returncode == 2
+    # Each of these would else start a daemon that does something other than what was asked for.
+    for args, said in ((("--log-level=loud",), "error, warning, notice, info, debug"), (("--log-format=xml",), "auto, text, json"),
+                       (("--timeout=5s",), "goes with --once"), (("--until=ready",), "goes with --once"),
+                       (("--once", "--timeout=0"), "not a time")):
+        wrong = vitald(*args)
+        assert wrong.returncode == 2 and said in wrong.stderr, (args, wrong)
+
+
+def test_checking_and_dumping_know_tls():
+    """What runs must pass the check, and what the check can find (a bundle that is missing) must not wait for the start."""
+    probes = ('{ a: { http: "https://x.invalid/" }, b: { tls: "x.invalid:443" }, '
+              'c: { tcp: { address: "x.invalid:443", tls: { verify: false } } } }')
+    with tempfile.TemporaryDirectory(prefix="vt") as d:
+        conf = f"{d}/c.yaml"
+        open(conf, "w").write(f"probes: {probes}\n")
+        check = vitald("-c", conf, "--check-config")
+        assert check.returncode == 0, check.stderr
+        dump = vitald("-c", conf, "--dump-config")
+        assert dump.returncode == 0 and "x.invalid" in dump.stdout, dump.stderr
+        open(conf, "w").write('probes: { a: { http: { url: "https://x.invalid/", tls: { ca: /nonexistent/ca.pem } } } }\n')
+        check = vitald("-c", conf, "--check-config")
+        assert check.returncode == 1 and "c.yaml:1:" in check.stderr and "/nonexistent/ca.pem" in check.stderr
 
 
 def test_every_module_is_listed():

@@ -139,3 +139,14 @@ def test_many_reloads_leak_nothing(server):
             d.reload(two)
             d.reload(one)
         wait_for(lambda: d.fds() <= before + 2, "descriptors are given back")
+
+
+def test_reload_takes_over_what_the_log_shall_hold():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        base = probes(s.getsockname()[1])
+        with Vitald(base) as d:
+            d.wait_code("/readyz", 200)
+            d.reload(base + "log: { level: warning, format: json }\n")
+            d.reload("probes: {", ok=False)
+            d.wait_log(r"(?m)^\{.*reload refused")
+            assert "reloaded the configuration" not in d.log()
