@@ -228,7 +228,7 @@ static inline struct vital_io *fake_dial(struct vital_probe *p, const struct vit
     struct vital_io *io = fake_new(FAKE_STREAM, arg);
     io->ops = ops;
     io->dial = (struct vital_dial){ fake_copy(d->host), fake_copy(d->port), fake_copy(d->unix_path), d->tls,
-                                    fake_copy(d->tls_name), fake_copy(d->alpn), fake_copy(d->source) };
+                                    fake_copy(d->tls_name), fake_copy(d->alpn), fake_copy(d->source), d->speaks_first };
     io->info.connect = 1000;
     return io;
 }
