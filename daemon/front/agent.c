@@ -79,7 +79,7 @@ static unsigned weight_of(const struct conf_weight *w, enum level level)
 static bool is_undecided(const struct verdict *v)
 {
     struct core_stats s;
-    if (v->why != WHY_STARTING)
+    if (v->why != WHY_STARTING && !(v->unknown && v->level == LEVEL_FAIL))
         return false;
     core_stats(&s);
     return clock_now() - s.started < SILENCE;

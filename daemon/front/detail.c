@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/timer.h"
 #include "core/journal.h"
+#include "front/balancer.h"
 #include "front/self.h"
 #include "front/stats.h"
 #include "io/loop.h"
@@ -21,6 +22,8 @@ struct shot {
     uint64_t until;
     const struct picture *picture;
     struct arena *arena;             /* the facts */
+    const struct view_balancer *balancers;
+    unsigned balancer_count;
     const struct view_fact *facts;
     unsigned fact_count;
     const struct journal_entry *journal;
@@ -79,6 +82,7 @@ static struct shot *take(enum detail_scope scope, uint32_t index, uint64_t now)
     s->arena = arena_new();
     if (scope == DETAIL_ALL) {
         s->facts = self_facts(s->arena, &s->fact_count);
+        s->balancers = balancer_list(s->arena, &s->balancer_count);
         take_journal(s);
     }
     if (fresh_count == SHOTS)
@@ -175,6 +179,8 @@ bool detail_start(struct shot *shot, view_fn *view, const struct view_input *ext
     in.picture = shot->picture;
     in.facts = shot->facts;
     in.fact_count = shot->fact_count;
+    in.balancers = shot->balancers;
+    in.balancer_count = shot->balancer_count;
     in.journal = shot->journal;
     in.journal_count = shot->journal_count;
     bool whole = view(&in, &p, out);

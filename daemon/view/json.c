@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "view/balancer.h"
 
 void json_verdict(struct buf *out, const struct view_verdict *v)
 {
@@ -269,6 +270,12 @@ static void close_probes(const struct view_input *in, struct view_progress *p, u
     json_close_array(&p->json);
 }
 
+static void status_balancers(const struct view_input *in, struct view_progress *p, uint32_t step, struct buf *out)
+{
+    (void)step, (void)out;
+    balancer_put(&p->json, in->balancers, in->balancer_count);
+}
+
 static void step_end(const struct view_input *in, struct view_progress *p, uint32_t i, struct buf *out)
 {
     (void)in;
@@ -366,7 +373,8 @@ bool json_status(const struct view_input *in, struct view_progress *p, struct bu
 {
     static const struct view_step steps[] = {
         { view_once, status_head },  { view_once, open_groups },  { group_items, step_group }, { view_once, open_probes },
-        { view_probes, step_probe }, { view_once, close_probes }, { view_once, status_facts }, { view_once, step_end },
+        { view_probes, step_probe }, { view_once, close_probes }, { view_once, status_balancers }, { view_once, status_facts },
+        { view_once, step_end },
     };
     return view_steps(steps, sizeof steps / sizeof *steps, in, p, out);
 }

@@ -14,6 +14,7 @@
 
 struct buf;
 struct journal_entry;
+struct view_balancer;
 
 enum {
     VIEW_CHUNK = 64 * 1024,      /* a call stops after the item that reaches this */
@@ -32,6 +33,7 @@ struct view_fact {
 struct view_input {
     const struct picture *picture;
     const struct view_fact *facts; unsigned fact_count;
+    const struct view_balancer *balancers; unsigned balancer_count;      /* what HAProxy believes about us */
     const char *const *excluded; unsigned excluded_count;    /* probes of the picture that `?exclude=` took out */
     const char *const *strangers; unsigned stranger_count;   /* names given there that are no probes of this group */
     bool has_level; enum level level;                        /* the verdict without the excluded; else the picture's own */

@@ -99,3 +99,32 @@ TEST(a_directory_that_is_not_there_is_counted_and_tried_again)
     rmdir(sub);
     close_world();
 }
+
+/* A number for keepalived, a configuration for nginx: any text, and another one instead of no file. */
+TEST(any_content_and_another_while_the_group_fails)
+{
+    static struct conf_file file = { .path = path, .group = 4, .content = "0\n", .otherwise = "1\n" };
+    open_world("number");
+    front_files = &file;
+    small[0].hold = true;
+    front_open();
+    wait_for("1\n");     /* nothing is known yet */
+    small[0].hold = false;
+    mem_free(admin_run("db"));
+    wait_for("0\n");
+    front_set("db", VITAL_WARN);
+    wait_for("0\n");
+    front_set("db", VITAL_FAIL);
+    front_set("db", VITAL_FAIL);
+    front_set("db", VITAL_FAIL);
+    wait_for("1\n");
+    static struct conf_file other = { .path = path, .group = 4, .otherwise = "failing" };
+    front_files = &other;
+    CHECK(front_adopt());
+    wait_for("failing");
+    files_close();
+    CHECK_TEXT(content(), "failing");
+    unlink(path);
+    front_close();
+    CHECK(rmdir(dir) == 0);
+}

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "view/balancer.h"
 #include "view/explain.h"
 #include "view/healthjson.h"
 #include "view/json.h"
@@ -75,7 +76,11 @@ static const struct view_fact facts[] = {
     { "http_requests", "Requests by class", "class", "status", true, 20 },
     { "loop_lag_seconds", "How late the loop's last turn was", NULL, NULL, false, 0.000125 },
 };
-static const struct view_input everything = { .picture = &whole, .facts = facts, .fact_count = 3 };
+static const struct view_balancer balancers[] = {
+    { .listener = "public", .node = "lb1", .backend = "web", .server = "s1", .state = "UP", .up = true, .checks = 2, .checks_needed = 3,
+      .weight = 100, .weight_all = 300, .sessions = 13, .sessions_all = 22, .queued = 1, .heard = AGO(2) },
+};
+static const struct view_input everything = { .picture = &whole, .facts = facts, .fact_count = 3, .balancers = balancers, .balancer_count = 1 };
 
 /* UPDATE_GOLDEN=1 writes the files anew; a person reads the difference. */
 static void check_golden(const char *name, const struct buf *got)
