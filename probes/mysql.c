@@ -138,7 +138,7 @@ static void give_up(struct vital_probe *p, void *arg)
     if (!vital_left(p)) /* we are late ourselves: the engine knows what to make of it */
         return;
     mysql_where(c, where);
-    mysql_span((double)(vital_now(p) - m->began), span);
+    mysql_span((double)m->allowed, span);
     if (!m->job)
         vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: no connection within %s", where, span);
     else if (m->job->deadline < mysql_clock())
@@ -155,6 +155,7 @@ static void mysql_start(struct vital_probe *p)
     struct mysql *m = p->priv;
     uint64_t left = vital_left(p);
     m->began = vital_now(p);
+    m->allowed = left;
     p->host->timer(p, left > 20 * MARGIN ? left - MARGIN : left - left / 20, give_up, NULL);
     begin(p, NULL);
 }

@@ -115,7 +115,7 @@ struct mysql_job {
 
 struct mysql {
     struct mysql_job *job;                  /* also after the attempt, as long as a thread has it */
-    uint64_t began;
+    uint64_t began, allowed;
     bool was_lag[MYSQL_CHANNELS_MAX][2], was_connections[2], was_slow, was_value[MYSQL_QUERIES_MAX][2][2];
 };
 

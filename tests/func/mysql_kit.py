@@ -17,7 +17,7 @@ defaults: { interval: 200ms, interval_unsettled: 100ms, timeout: 1s, rise: 1, fa
 PROBE = ("CREATE USER vitald@'%' IDENTIFIED BY 'vpw'; GRANT REPLICA MONITOR ON *.* TO vitald@'%'; GRANT SELECT ON shop.* TO vitald@'%';"
          "CREATE USER poor@'%' IDENTIFIED BY 'ppw'; CREATE USER secure@'%' IDENTIFIED BY 'spw' REQUIRE SSL;"
          "CREATE USER repl@'%' IDENTIFIED BY 'rpw'; GRANT REPLICATION SLAVE ON *.* TO repl@'%';"
-         "CREATE USER boss@'%' IDENTIFIED BY 'bpw'; GRANT ALL ON *.* TO boss@'%';"
+         "CREATE USER open@'%'; CREATE USER boss@'%' IDENTIFIED BY 'bpw'; GRANT ALL ON *.* TO boss@'%';"
          "CREATE DATABASE shop; CREATE TABLE shop.queue (id INT PRIMARY KEY); INSERT INTO shop.queue VALUES (1), (2), (3);")
 
 
@@ -101,10 +101,10 @@ class MariaDB:
         self.sql(f"SET GLOBAL gtid_slave_pos='{position}'; CHANGE MASTER TO master_host='127.0.0.1', master_port={source.port}, master_user='repl', "
                  f"master_password='rpw', master_use_gtid=slave_pos, master_connect_retry=1{more}; START SLAVE")
 
-    def sessions(self, count, statement="SELECT SLEEP(60)"):
-        """Clients that stay; the caller ends them."""
-        return [subprocess.Popen(["mariadb", "--no-defaults", "-u", "poor", "-pppw", "-h", "127.0.0.1", "-P", str(self.port), "-e", statement],
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(count)]
+    def sessions(self, count):
+        """Clients that stay, idle; the caller ends them."""
+        return [subprocess.Popen(["mariadb", "--no-defaults", "-u", "poor", "-pppw", "-h", "127.0.0.1", "-P", str(self.port)],
+                                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(count)]
 
     def url(self, user="vitald", password="vpw", database=""):
         return f"mysql://{user}:{password}@127.0.0.1:{self.port}{'/' if database else ''}{database}"
