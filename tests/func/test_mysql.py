@@ -296,7 +296,7 @@ def test_many_probes_take_two_connections(primary):
     assert 1 <= most <= 4       # two; but they come and go while ss walks through the table
     # the server buries connections a little later than we close them
     assert int(primary.sql("SHOW GLOBAL STATUS LIKE 'Max_used_connections'").split()[1]) < 10
-    assert primary.sql("SHOW GLOBAL STATUS LIKE 'Aborted_c%'").split()[1::2] == ["0", "0"]
+    assert primary.sql("SHOW GLOBAL STATUS LIKE 'Aborted_c%'").split()[1::2].count("0") == 3
 
 
 def test_hang_kill_and_the_way_back(primary, replica):
