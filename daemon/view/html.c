@@ -181,7 +181,7 @@ static void put_masthead(const struct view_input *in, struct view_progress *p, u
     put_headline(out, pic, s);
     buf_text(out, "</span></h1><p class=\"small\">as of ");
     markup_time(out, pic->wall, true);
-    buf_text(out, "<noscript> · reload the page to see what changed</noscript></p>");
+    buf_text(out, "<span class=\"still\"> · reload the page to see what changed</span></p>");
     put_notices(out, pic, s);
     buf_text(out, "</div></header>\n<p id=\"said\" class=\"unseen\" aria-live=\"polite\"></p>\n<main>\n");
 }

@@ -205,8 +205,13 @@ void html_probe_trouble(struct buf *out, const struct picture_probe *p, const ch
     markup_text(out, p->name);
     buf_text(out, "\">");
     markup_text(out, p->name);
-    buf_printf(out, "</a> %s ", p->mode == MODE_FORCED ? "is forced, measured" : p->state == p->settled && p->run_need ? "was" : "is");
-    buf_printf(out, "%s</h3><p>", state_text(p->state));
+    buf_text(out, "</a> is ");
+    if (p->mode == MODE_FORCED)
+        buf_printf(out, "forced to count as %s, measured ", level_text(p->forced));
+    buf_text(out, state_text(p->state));
+    if (p->state == STATE_UP && p->outcome != VITAL_PASS)
+        buf_printf(out, ", its last outcome was %s", vital_class_text(p->outcome));
+    buf_text(out, "</h3><p>");
     markup_outcome(out, p);
     buf_text(out, "</p><p class=\"small\">");
     if (p->since) {

@@ -250,6 +250,7 @@
   addEventListener("hashchange", openTarget);
   setInterval(() => document.hidden || showTimes(document.body), 5000);
 
+  document.body.classList.add("alive");
   words.form.hidden = false;
   showTimes(document.body);
   filter();
