@@ -1,12 +1,30 @@
 /* Verifies the server's certificate ourselves: libpq would build its context from the CA file on the loop (25 ms with the
  * system's bundle) and then only say that verification failed, not why. Runs in a helper thread while the server waits for
- * our first message, so before any password has left. */
+ * our first message, so before any password has left. All that is of OpenSSL is here. */
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "postgres_parts.h"
+
+/* ---- memory ------------------------------------------------------------------------------------------------- */
+
+void *pg_alloc(size_t size)
+{
+    void *block = OPENSSL_zalloc(size + 1);
+    if (!block)
+        abort();
+    return block;
+}
+
+void pg_free(void *block, size_t size)
+{
+    OPENSSL_clear_free(block, size);
+}
+
+/* ---- the certificates --------------------------------------------------------------------------------------- */
 
 static void remember_days(struct pg_chain *c, X509 *x)
 {

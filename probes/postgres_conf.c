@@ -143,6 +143,7 @@ static bool check_queries(const struct pg_conf *c, struct vital_diag *d)
     bool good = true;
     for (unsigned i = 0; i < c->queries.count; i++) {
         good &= check(d, q[i].rows_max < 0 || q[i].rows_min <= q[i].rows_max, "queries", "`rows_min` is above `rows_max`: no answer can fulfil both");
+        good &= check(d, !q[i].equals || strlen(q[i].equals) < PG_VALUE_CAP, "queries", "`equals` may be 1023 bytes long");
         good &= check(d, strlen(q[i].query) < PG_SQL_CAP - 128, "queries", "a query may be 3900 bytes long");
     }
     return good;

@@ -1,9 +1,10 @@
 /* The postgres module's parts: its options, an attempt's state, and who does what.
  *
- * postgres.c       the attempt: where to log in, in which order, and its end       postgres_conf.c  options and prepare()
- * postgres_session.c  one connection: libpq without ever blocking the loop         postgres_chain.c the server's certificate
- * postgres_sql.c   the one question about the server, and its answer               postgres_judge.c what that answer means
- * postgres_text.c  errors, URLs, hosts and password files, taken apart             postgres_found.c findings and thresholds
+ * postgres.c          the attempt from start to end, and the module's tables    postgres_conf.c     options and prepare()
+ * postgres_login.c    files, hosts, addresses: the way to a session            postgres_connect.c  libpq's login, off the loop where it computes
+ * postgres_session.c  one connection: questions, holding, its end             postgres_chain.c    the server's certificate
+ * postgres_sql.c      the one question about the server, and its answer         postgres_judge.c    what that answer means
+ * postgres_text.c     errors, URLs, hosts and password files, taken apart       postgres_found.c    findings and thresholds
  *
  * What blocks in libpq never runs on the loop: names come from the host, files are read by a helper and handed over as
  * memory, the certificate is verified and the password is hashed (SCRAM: 3 to 7 ms) in a helper thread. */
@@ -16,7 +17,7 @@
 #include "postgres_text.h"
 #include "vital_probe.h"
 
-enum { PG_HOSTS_MAX = 8, PG_ADDRESSES_MAX = 8, PG_QUERIES_MAX = 8, PG_STANDBYS_MAX = 16, PG_LABEL = 64, PG_ROWS_CAP = 1000, PG_VALUE_CAP = 4096 };
+enum { PG_HOSTS_MAX = 8, PG_ADDRESSES_MAX = 8, PG_QUERIES_MAX = 8, PG_STANDBYS_MAX = 16, PG_LABEL = 64, PG_ROWS_CAP = 1000, PG_VALUE_CAP = 1024 };
 
 enum pg_role { PG_ROLE_ANY, PG_ROLE_PRIMARY, PG_ROLE_STANDBY };
 enum pg_severity { PG_SAYS_IGNORE, PG_SAYS_WARN, PG_SAYS_FAIL };
@@ -72,6 +73,8 @@ struct pg_login {
     bool pooler;
 };
 
+struct pg_tally;
+
 struct pg_target {
     const struct pg_host *host;
     const char *address;                /* numeric; NULL: a socket's directory */
@@ -114,6 +117,15 @@ void pg_session_hold(struct vital_probe *, struct pg_session *);
 /* From held to asked again. */
 void pg_session_resume(struct vital_probe *, struct pg_session *);
 void pg_session_close(struct vital_probe *, struct pg_session *);
+void pg_tally_leave(struct pg_tally *);      /* the probe goes */
+/* The one of this attempt, and what both files do with it. */
+enum { PG_GULPS = 256 };                /* reads without a whole row, or before the login is done */
+struct pg_session *pg_session_of(struct vital_probe *);
+void pg_session_await(struct vital_probe *, struct pg_session *, unsigned what, vital_fd_fn *);
+void pg_session_refuse(struct vital_probe *, struct pg_session *, const struct pg_error *);
+void pg_session_refuse_because(struct vital_probe *, struct pg_session *, enum vital_reason, const char *text);
+void pg_session_refuse_as_said(struct vital_probe *, struct pg_session *);      /* by libpq, on the connection */
+void pg_close_fd(int *fd);
 /* The same when the engine has closed what the attempt had opened. */
 void pg_session_abandon(struct pg_session *);
 
@@ -144,7 +156,11 @@ struct pg_was {
 enum { PG_FILE_PASS, PG_FILE_CA, PG_FILE_CERT, PG_FILES };
 struct pg_file { char *data; size_t len; };
 
+/* Which hosts' logins are still being computed, after their attempt too: outlives the probe when it must. */
+struct pg_tally { uint8_t busy; bool orphan; };
+
 struct pg {
+    struct pg_tally *tally;
     uint64_t began, login_began, ask_began, resolved;
     struct pg_login login;
     struct pg_session session, held;
@@ -173,6 +189,14 @@ struct pg {
 void pg_opened(struct vital_probe *);
 void pg_refused(struct vital_probe *, const struct pg_error *);
 const char *pg_where(const struct pg *, char *room, size_t size);
+void pg_fail(struct vital_probe *, enum vital_class, enum vital_reason, const char *text);     /* ends the attempt */
+void pg_drop_files(struct pg *);
+
+/* postgres_login.c */
+void pg_begin_login(struct vital_probe *);
+void pg_next_address(struct vital_probe *);             /* this one does not do */
+void pg_note_failure(struct pg *, enum vital_reason, const char *text);
+void pg_be_patient(struct vital_probe *, unsigned shares);  /* a new timer for its part of what is left */
 
 /* postgres_conf.c */
 extern const struct vital_opt pg_opts[];
@@ -181,11 +205,9 @@ bool pg_prepare(void *conf, struct vital_diag *);
 const char *pg_login_read(const struct pg_conf *, struct pg_login *, const char **option);
 const struct vital_secret *pg_password(const struct pg_conf *);
 
-/* postgres_session.c: zeroed and never NULL; cleared when freed */
+/* postgres_chain.c. Memory: zeroed and never NULL, cleared when freed. Certificates: verify off the loop, for it reads them. */
 void *pg_alloc(size_t size);
 void pg_free(void *, size_t size);
-
-/* postgres_chain.c: off the loop, where ca or the system's certificates are read */
 struct pg_trust { bool verify, names; const char *host, *ca; size_t ca_len; };
 void pg_chain_read(void *ssl, struct pg_chain *);
 void pg_chain_verify(void *ssl, const struct pg_trust *, struct pg_chain *);
