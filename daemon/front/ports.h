@@ -39,7 +39,7 @@ struct ports {
 /* The i-th port of a configuration's section. */
 typedef const struct conf_port *ports_item_fn(const void *section, uint32_t i);
 /* False: each problem is an error in diag, and nothing has changed. True: ports_commit() or ports_abandon() is next. */
-bool ports_prepare(struct ports *, ports_item_fn *, const void *section, uint32_t count, struct diag *);
+bool ports_prepare(struct ports *ports, ports_item_fn *item, const void *section, uint32_t count, struct diag *diag);
 void ports_commit(struct ports *);
 void ports_abandon(struct ports *);
 void ports_close(struct ports *);
