@@ -473,12 +473,23 @@ static void file_let_go(struct vital_io *io)
 }
 static const struct io_kind file_kind = { "file", file_let_go };
 
+static void secret_read(struct vital_probe *, const struct vital_file *, void *);
+
+/* A module's attempt ends here. The engine's own reading of secrets goes on without: the module has not begun yet. */
+static void file_has_no_helper(struct vital_probe *p, vital_file_fn *fn, void *arg)
+{
+    if (fn == secret_read)
+        fn(p, &(struct vital_file){ .error = EAGAIN }, arg);
+    else
+        host_finish(p, VITAL_INTERNAL, VITAL_R_NO_HELPER, "%s", reason_sentence(VITAL_R_NO_HELPER));
+}
+
 static void file_done(void *arg, const struct vital_file *f)
 {
     struct vital_io *io = arg;
     io_bury(io);
     if (f->error == EAGAIN)
-        host_finish(io->probe, VITAL_INTERNAL, VITAL_R_NO_HELPER, "%s", reason_sentence(VITAL_R_NO_HELPER));
+        file_has_no_helper(io->probe, io->call.file, io->arg);
     else
         io->call.file(io->probe, f, io->arg);
 }
@@ -516,7 +527,7 @@ static struct vital_io *host_file(struct vital_probe *p, enum vital_file_op op, 
         if (reason == VITAL_R_HUNG)
             file_hangs(p, fn, arg);
         else
-            host_finish(p, VITAL_INTERNAL, reason, "%s", reason_sentence(reason));
+            file_has_no_helper(p, fn, arg);
         return NULL;
     }
     timer_init(&io->timer, file_patience_ends);
@@ -556,7 +567,7 @@ static void secret_read(struct vital_probe *p, const struct vital_file *f, void 
 {
     struct vital_secret *s = arg;
     struct host_probe *h = host_probe_of(p);
-    const char *why = f->hung ? "its file system hangs" : f->cut ? "larger than 64 KiB" : f->error ? strerror(f->error) : NULL;
+    const char *why = f->hung ? "its file system hangs" : f->cut ? "larger than 64 KiB" : f->error == EAGAIN ? reason_sentence(VITAL_R_NO_HELPER) : f->error ? strerror(f->error) : NULL;
     if (!why && !secret_refill(s, f->data, f->len, &h->changed))
         why = "empty, or not text";
     if (why)    /* the last good value goes on: a rotation in progress must not turn a probe red */

@@ -1,6 +1,7 @@
 """Out of memory, a dead resolver, a clock that jumps: the right words, and nothing lost."""
 import os
 import re
+import signal
 import socket
 import subprocess
 import tempfile
@@ -107,3 +108,23 @@ def test_the_wall_clock_jumps():
                 wait_for(lambda: sum(v.probe("a")["attempts"].values()) >= n + 2, "attempts go on")
                 assert v.get("/readyz").status == 200
             assert "stalled" not in v.get("/readyz").text
+
+
+def test_secrets_keep_their_last_value_when_there_are_no_helpers(server):
+    """Whoever takes away the helpers (here: the process that makes them) must not silence probes that only re-read a secret."""
+    web = server(http_ok)
+    with tempfile.TemporaryDirectory(prefix="vt") as d:
+        secret = f"{d}/token"
+        with open(secret, "w", opener=lambda p, f: os.open(p, f, 0o400)) as f:
+            f.write("a-token\n")
+        config = f"probes: {{ a: {{ http: {{ url: \"http://127.0.0.1:{web.port}/\", bearer: {{ file: {secret} }} }}, interval: 100ms, timeout: 80ms }} }}\n"
+        with Vitald(config) as v:
+            v.wait_state("a", "up")
+            zygotes = [int(line.split()[0]) for line in v.children() if line]
+            helpers = subprocess.run(["ps", "-o", "pid=", "--ppid", ",".join(map(str, zygotes))], capture_output=True, text=True).stdout.split()
+            for process in [*zygotes, *map(int, helpers)]:
+                os.kill(process, signal.SIGKILL)
+            v.wait_log("the process that makes helpers .* has died")
+            seen = v.probe("a")["attempts"]["pass"]
+            wait_for(lambda: v.probe("a")["attempts"]["pass"] > seen + 5, "attempts that pass")
+            assert v.probe("a")["state"] == "up" and not v.probe("a")["quarantined"]
