@@ -834,6 +834,24 @@ TEST(a_configuration_may_wait_for_ever)
     kit_close(); /* it is not leaked */
 }
 
+TEST(a_stall_and_a_failed_reload_are_journalled)
+{
+    struct kit_world w = three(0);
+    begin(&w);
+    kit_pass_time(5 * USEC_S);
+    uint64_t last = journal_last();
+    core_stalled(5 * USEC_S);
+    CHECK_INT(journal_last(), last + 1);
+    CHECK(journal_get(last + 1)->kind == JOURNAL_SELF);
+    CHECK_TEXT(journal_get(last + 1)->to, "stalled");
+    core_reload_failed();
+    CHECK_TEXT(journal_get(last + 2)->to, "reload failed");
+    struct core_stats s;
+    core_stats(&s);
+    CHECK_INT(s.last_reload, kit_time);
+    kit_close();
+}
+
 TEST(a_stall_is_forgotten_as_a_whole)
 {
     struct kit_world w = kit_world();
