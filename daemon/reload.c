@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/core.h"
+#include "front/control.h"
 #include "front/sd.h"
 #include "fronts.h"
 #include "io/pool.h"
@@ -58,10 +59,19 @@ void reload_log_findings(const struct diag *d)
     }
 }
 
+/* Moving the socket would cut off whoever ordered the reload through it. */
+static void compare_control(const struct conf *old, const struct conf *new)
+{
+    if (!old->control_path != !new->control_path || (old->control_path && strcmp(old->control_path, new->control_path) != 0))
+        diag_add(&work.diag, DIAG_WARNING, (struct diag_place){ 0 },
+                 "`control`: another `path` takes effect at the next start; until then the socket is %s", control_path() ? control_path() : "missing");
+}
+
 /* All or nothing: the old world goes on untouched unless everything of the new one is there. */
 static bool take_over(void)
 {
     if (work.conf && fronts_prepare(work.conf, &work.diag)) {
+        compare_control(core_conf(), work.conf);
         core_adopt(work.conf);
         fronts_adopt();
         log_set(args_log_format(asked, work.conf), args_log_level(asked, work.conf));

@@ -30,7 +30,7 @@ static const struct command commands[] = {
       "there. With --socket it asks the control socket. --timeout is 2s unless given. -o nagios prints a plugin's line\n"
       "with performance data and exits 0, 1, 2 or 3.",
       ARG_SOCKET | ARG_URL | ARG_OUTPUT | ARG_TIMEOUT | ARG_QUIET, 0, 1, "text|nagios", EXIT_NO, check_run },
-    { "drain", "", "Fail the groups that drain (ready), so that traffic goes elsewhere", "Kept over a restart, until `vitalctl undrain`.",
+    { "drain", "", "Fail the groups that drain (ready), so that traffic goes elsewhere", "Lasts until `vitalctl undrain`; over a restart where a `state_file` is configured, or systemd gives a state directory.",
       ARG_SOCKET | ARG_WAIT, 0, 0, NULL, EXIT_USAGE, drain_run },
     { "undrain", "", "End a drain", NULL, ARG_SOCKET, 0, 0, NULL, EXIT_USAGE, undrain_run },
     { "pause", "PROBE...", "Make no attempts; the last state goes on to count", MODES_HELP,

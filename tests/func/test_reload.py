@@ -150,3 +150,9 @@ def test_reload_takes_over_what_the_log_shall_hold():
             d.reload("probes: {", ok=False)
             d.wait_log(r"(?m)^\{.*reload refused")
             assert "reloaded the configuration" not in d.log()
+
+
+def test_reload_says_what_waits_for_the_next_start():
+    with Vitald(probes(1)) as d:
+        said = d.reload(probes(1) + f"control: {{ path: {d.dir}/elsewhere.sock }}\n")
+        assert "next start" in said.stdout and d.control in said.stdout
