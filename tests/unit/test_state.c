@@ -1,0 +1,312 @@
+#include "unit.h"
+
+#include "core/engine.h"
+#include "core/probe.h"
+#include "core/sched.h"
+#include "core/state.h"
+#include "core/state_bytes.h"
+#include "core/world.h"
+#include "small_world.h"
+
+static uint64_t now_is = 1000 * USEC_S, wall_is = 5000000 * USEC_S;
+static uint64_t fake_now(void) { return now_is; }
+static uint64_t fake_wall(void) { return wall_is; }
+static void nothing(void) { }
+
+static void pass(uint64_t time)
+{
+    now_is += time;
+    wall_is += time;
+}
+
+static void open_world(void)
+{
+    clock_replace(fake_now, fake_wall);
+    small[0].next = VITAL_PASS;
+    small[1].next = VITAL_PASS;
+    small_open(NULL);
+}
+
+static void run(const char *name)
+{
+    CHECK(!admin_run(name));
+    for (unsigned i = 0; i < 4; i++) {
+        timer_run(loop_timers(), now_is);
+        core_publish(now_is);
+    }
+}
+
+static struct probe *probe(const char *name)
+{
+    return engine.world->probes[core_probe_find(name, strlen(name))];
+}
+
+/* All of it, sealed, as a helper would write it. */
+static char *saved(const char *boot, size_t *len)
+{
+    struct state_export e = { 0 };
+    state_begin(&e, boot);
+    CHECK(!state_continue(&e, 1));
+    CHECK(state_continue(&e, 1));
+    state_seal(&e.bytes);
+    CHECK_TEXT(state_check(e.bytes.data, e.bytes.len), NULL);
+    *len = e.bytes.len;
+    return buf_take(&e.bytes);
+}
+
+/* The process ends and another begins. */
+static void restart(const char *before, const char *after, uint64_t gap)
+{
+    size_t len;
+    char *bytes = saved(before, &len);
+    small_close();
+    pass(gap);
+    small[0].starts = small[1].starts = 0;
+    state_restore(bytes, len, after);
+    small_open(NULL);
+}
+
+static enum level level_of(const char *group)
+{
+    struct verdict v;
+    core_verdict(core_group_find(group, strlen(group)), &v);
+    return v.level;
+}
+
+TEST(a_restart_is_no_event)
+{
+    open_world();
+    run("db");
+    run("web");
+    uint64_t since = probe("db")->record.since, due = probe("db")->plan.regular;
+    CHECK_INT(level_of("ready"), LEVEL_PASS);
+    pass(60 * USEC_S);
+    restart("boot-1", "boot-1", 2 * USEC_S);
+    CHECK_INT(level_of("ready"), LEVEL_PASS);
+    CHECK_INT(level_of("startup"), LEVEL_PASS);
+    const struct probe *p = probe("db");
+    CHECK_INT(probe_state(p), STATE_UP);
+    CHECK_INT(p->record.since, since);
+    CHECK_INT(p->plan.regular, due);
+    CHECK_INT(p->record.history_count, 1);
+    CHECK_TEXT(p->record.text, "scripted");
+    core_publish(now_is);
+    CHECK_INT(small[0].starts, 0);
+    small_close();
+}
+
+TEST(a_run_goes_on)
+{
+    open_world();
+    run("db");
+    probe("db")->record.settle.line[0].run = 1;
+    struct settle before = probe("db")->record.settle;
+    ((struct conf_probe *)core_conf()->probes)[0].fall = 3;
+    restart("b", "b", 0);
+    CHECK_INT(before.line[0].run, 1);
+    CHECK_INT(probe("db")->record.settle.line[0].run, 0);      /* fall is 1 in the new world: clamped as in a reload */
+    small_close();
+}
+
+TEST(what_would_be_stale_is_stale)
+{
+    open_world();
+    run("db");
+    small[1].next = VITAL_FAIL;
+    run("web");
+    restart("b", "b", 86401 * USEC_S);
+    CHECK_INT(probe_state(probe("db")), STATE_UNKNOWN);
+    CHECK_INT(probe_settled(probe("db")), STATE_UP);
+    CHECK_INT(probe_settled(probe("web")), STATE_DOWN);
+    CHECK(!probe("db")->record.sampled);      /* startup waits for it again */
+    CHECK_INT(level_of("ready"), LEVEL_FAIL);
+    small[1].next = VITAL_PASS;
+    run("web");
+    CHECK_INT(probe_state(probe("web")), STATE_UP);      /* the first outcome settles what was stale */
+    small_close();
+}
+
+TEST(another_boot_proves_nothing)
+{
+    open_world();
+    run("db");
+    run("web");
+    pass(3600 * USEC_S);
+    size_t len;
+    char *bytes = saved("boot-1", &len);
+    uint64_t since_wall = clock_wall_of(probe("db")->record.since);
+    small_close();
+    now_is = 10 * USEC_S;      /* the clock began anew, before all that is in the file */
+    wall_is += 5 * USEC_S;
+    state_restore(bytes, len, "boot-2");
+    small_open(NULL);
+    CHECK_INT(probe_state(probe("db")), STATE_UNKNOWN);
+    CHECK_INT(level_of("ready"), LEVEL_FAIL);
+    CHECK_INT(clock_wall_of(probe("db")->record.since), since_wall);
+    CHECK_INT(probe("db")->record.history_count, 1);
+    pass(86400 * USEC_S * 3);
+    core_publish(now_is);
+    CHECK_INT(probe_state(probe("db")), STATE_UNKNOWN);
+    small_close();
+}
+
+TEST(a_clock_that_went_back_proves_nothing)
+{
+    open_world();
+    run("db");
+    size_t len;
+    char *bytes = saved("b", &len);
+    small_close();
+    now_is -= 500 * USEC_S;
+    state_restore(bytes, len, "b");
+    small_open(NULL);
+    CHECK_INT(probe_state(probe("db")), STATE_UNKNOWN);
+    small_close();
+}
+
+TEST(modes_and_their_end_are_kept)
+{
+    open_world();
+    run("db");
+    run("web");
+    CHECK(!admin_mode("db", MODE_MAINTENANCE, LEVEL_PASS, 100 * USEC_S));
+    CHECK(!admin_mode("web", MODE_FORCED, LEVEL_WARN, 0));
+    restart("b", "b", 10 * USEC_S);
+    CHECK_INT(probe("db")->order.mode, MODE_MAINTENANCE);
+    CHECK_INT(probe("db")->order.until, now_is + 90 * USEC_S);
+    CHECK_INT(probe("web")->order.mode, MODE_FORCED);
+    CHECK_INT(probe("web")->order.forced, LEVEL_WARN);
+    CHECK_INT(probe("web")->order.until, 0);
+    pass(91 * USEC_S);
+    core_publish(now_is);
+    CHECK_INT(probe("db")->order.mode, MODE_NORMAL);
+    small_close();
+}
+
+TEST(a_mode_that_ended_meanwhile_is_over)
+{
+    open_world();
+    run("db");
+    CHECK(!admin_mode("db", MODE_PAUSED, LEVEL_PASS, 100 * USEC_S));
+    restart("b", "other", 200 * USEC_S);
+    CHECK_INT(probe("db")->order.mode, MODE_NORMAL);
+    CHECK(timer_is_set(&probe("db")->plan.timer));
+    small_close();
+}
+
+TEST(a_pause_is_kept_and_does_not_attempt)
+{
+    open_world();
+    run("db");
+    CHECK(!admin_mode("db", MODE_PAUSED, LEVEL_PASS, 0));
+    restart("b", "b", 100000 * USEC_S);
+    CHECK_INT(probe("db")->order.mode, MODE_PAUSED);
+    CHECK_INT(probe_state(probe("db")), STATE_UP);      /* never stale */
+    CHECK(!timer_is_set(&probe("db")->plan.timer));
+    small_close();
+}
+
+TEST(only_an_ordered_drain_is_kept)
+{
+    open_world();
+    admin_drain(false);
+    restart("b", "b", 0);
+    CHECK(!admin_is_draining());
+    admin_drain(true);
+    uint64_t since = admin_draining_since();
+    restart("b", "b", 5 * USEC_S);
+    CHECK(admin_is_draining() && admin_drain_is_ordered());
+    CHECK_INT(admin_draining_since(), since);
+    CHECK_INT(level_of("ready"), LEVEL_FAIL);
+    small_close();
+}
+
+static void rename_target(char *bytes, size_t len)
+{
+    char *at = memmem(bytes, len, "nowhere", 7);
+    CHECK(at);
+    memcpy(at, "anywher", 7);
+    struct buf b = { .data = bytes, .len = len };
+    state_seal(&b);
+}
+
+TEST(another_target_takes_over_the_mode_only)
+{
+    open_world();
+    run("db");
+    CHECK(!admin_mode("db", MODE_MAINTENANCE, LEVEL_PASS, 0));
+    size_t len;
+    char *bytes = saved("b", &len);
+    rename_target(bytes, len);
+    small_close();
+    state_restore(bytes, len, "b");
+    small_open(NULL);
+    CHECK_INT(probe_settled(probe("db")), STATE_UNKNOWN);
+    CHECK_INT(probe("db")->order.mode, MODE_MAINTENANCE);
+    small_close();
+}
+
+TEST(what_is_due_meanwhile_is_no_burst_and_no_wait)
+{
+    open_world();
+    run("db");
+    probe("db")->plan.regular = now_is + 4 * USEC_S;
+    probe("web")->plan.regular = now_is + 4 * USEC_S;
+    run("web");
+    uint64_t due = probe("web")->plan.regular;
+    restart("b", "b", 5 * USEC_S);
+    CHECK(probe("db")->plan.regular >= now_is && probe("db")->plan.regular <= now_is + FIRST_URGENT);
+    CHECK_INT(probe("web")->plan.regular, due);
+    small_close();
+}
+
+TEST(damage_is_refused)
+{
+    open_world();
+    run("db");
+    size_t len;
+    char *bytes = saved("b", &len);
+    for (size_t cut = 0; cut < len; cut++)
+        CHECK(state_check(bytes, cut));
+    for (size_t i = 0; i < len; i++) {
+        bytes[i] ^= 0x10;
+
+        CHECK(state_check(bytes, len));
+        bytes[i] ^= 0x10;
+    }
+    CHECK_TEXT(state_check(bytes, len), NULL);
+    mem_free(bytes);
+    small_close();
+}
+
+TEST(another_version_is_refused_by_name)
+{
+    open_world();
+    size_t len;
+    char *bytes = saved("b", &len);
+    struct state_head h;
+    memcpy(&h, bytes, sizeof h);
+    h.version++;
+    memcpy(bytes, &h, sizeof h);
+    CHECK_TEXT(state_check(bytes, len), "it is of another version of vitald");
+    CHECK_TEXT(state_check("<html>", 6), "it is no state file of vitald's, or only its beginning");
+    mem_free(bytes);
+    small_close();
+}
+
+TEST(an_export_begins_anew_after_a_reload)
+{
+    open_world();
+    run("db");
+    struct state_export e = { 0 };
+    state_begin(&e, "b");
+    CHECK(!state_continue(&e, 1));
+    core_adopt(small_conf(NULL));
+    CHECK(!state_continue(&e, 1));
+    CHECK(state_continue(&e, 1));
+    state_seal(&e.bytes);
+    CHECK_TEXT(state_check(e.bytes.data, e.bytes.len), NULL);
+    buf_free(&e.bytes);
+    small_turn(nothing);
+    small_close();
+}
