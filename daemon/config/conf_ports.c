@@ -77,8 +77,8 @@ static void check_number(struct build *b, const struct node *map, const struct c
         if (!strcmp(n->name, number))
             return;
     const char *near = diag_nearest(number, number_name, module->numbers, count);
-    diag_add(b->diag, DIAG_ERROR, place_of(map, "number"), "`weight`: probe `%s` (%s) reports no number `%s`%s%s%s; vitald-probes(7) lists them", probe->name,
-             probe->type, number, near ? ": did you mean `" : "", near ? near : "", near ? "`?" : "");
+    diag_add(b->diag, DIAG_ERROR, place_of(map, "number"), "`weight`: probe `%s` (%s) reports no number `%s`: %s%s%svitald-probes(7) lists them", probe->name,
+             probe->type, number, near ? "did you mean `" : "", near ? near : "", near ? "`? " : "");
 }
 
 static uint32_t find_probe(struct build *b, const struct node *map, const char *name)
