@@ -11,7 +11,7 @@
 #include "postgres_parts.h"
 
 enum {
-    RECEIVE_BUFFER = 64 * 1024,         /* makes PG_GULPS a bound in bytes */
+    RECEIVE_BUFFER = 64 * 1024,         /* how far a flood runs ahead of us */
     JOBS_MAX = 32, JOB_WAIT = 5000,     /* at once, of all probes: below the bound of the module's queue */
 };
 
@@ -155,7 +155,7 @@ static void connect_ready(struct vital_probe *p, int fd, unsigned what, void *ar
     (void)fd, (void)what, (void)arg;
     struct pg_session *s = pg_session_of(p);
     s->watch = NULL;
-    if (++s->gulps > PG_GULPS)
+    if (pg_session_is_flooded(s))
         pg_session_refuse_because(p, s, VITAL_R_BAD_REPLY, "the server talks without end before the login is done");
     else
         step(p, s);

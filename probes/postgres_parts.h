@@ -100,6 +100,7 @@ struct pg_session {
     size_t ca_len;
     int cert_fd, key_fd;                /* of memory that libpq reads as files; -1 = none */
     unsigned gulps;                     /* reads since the last whole piece of an answer */
+    uint64_t received;                  /* bytes of the connection, at that time */
     /* the question that is being answered */
     void (*row)(struct vital_probe *, const PGresult *);
     void (*asked)(struct vital_probe *, const struct pg_error *);     /* NULL: answered in full */
@@ -119,7 +120,8 @@ void pg_session_resume(struct vital_probe *, struct pg_session *);
 void pg_session_close(struct vital_probe *, struct pg_session *);
 void pg_tally_leave(struct pg_tally *);      /* the probe goes */
 /* The one of this attempt, and what both files do with it. */
-enum { PG_GULPS = 256 };                /* reads without a whole row, or before the login is done */
+/* One more read without a whole row, or before the login is done: true when it was too much. */
+bool pg_session_is_flooded(struct pg_session *);
 struct pg_session *pg_session_of(struct vital_probe *);
 void pg_session_await(struct vital_probe *, struct pg_session *, unsigned what, vital_fd_fn *);
 void pg_session_refuse(struct vital_probe *, struct pg_session *, const struct pg_error *);

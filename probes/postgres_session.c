@@ -1,6 +1,9 @@
 /* One connection: its end, questions, and what it does between attempts. libpq closes and reopens its socket behind the same
  * number, so every wait is a new one-shot watch. How it comes to be is in postgres_connect.c. */
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "postgres_parts.h"
@@ -77,6 +80,30 @@ void pg_session_await(struct vital_probe *p, struct pg_session *s, unsigned what
     s->watch = fd >= 0 ? p->host->watch(p, fd, what, then, NULL) : NULL;
 }
 
+/* ---- bounds -------------------------------------------------------------------------------------------------- */
+
+enum { GULPS_MAX = 256, ROW_MAX = 8 << 20 };
+
+/* libpq keeps a row in memory until it is whole, and does not tell how much it has of it; the kernel does. On a local socket
+ * the number of reads is all there is. */
+static uint64_t received(const struct pg_session *s)
+{
+    struct tcp_info info = { 0 };
+    socklen_t len = sizeof info;
+    return s->local || getsockopt(PQsocket(s->conn), IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ? 0 : info.tcpi_bytes_received;
+}
+
+static void fresh(struct pg_session *s)
+{
+    s->gulps = 0;
+    s->received = received(s);
+}
+
+bool pg_session_is_flooded(struct pg_session *s)
+{
+    return ++s->gulps > GULPS_MAX || received(s) > s->received + ROW_MAX;
+}
+
 /* ---- asking ------------------------------------------------------------------------------------------------- */
 
 static void ask_ready(struct vital_probe *, int, unsigned, void *);
@@ -111,7 +138,7 @@ static bool take(struct vital_probe *p, struct pg_session *s, const PGresult *r)
     const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE), *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
     switch (PQresultStatus(r)) {
     case PGRES_SINGLE_TUPLE:
-        s->gulps = 0;
+        fresh(s);
         if (++s->rows > PG_ROWS_CAP) {
             spoiled(p, s, VITAL_R_TOO_LARGE, "more than 1000 rows: count them on the server");
             return false;
@@ -147,7 +174,7 @@ static void read_answer(struct vital_probe *p, struct pg_session *s)
         if (!more)
             return;
     }
-    if (++s->gulps > PG_GULPS)
+    if (pg_session_is_flooded(s))
         spoiled(p, s, VITAL_R_TOO_LARGE, "a row is larger than what a check may take");
     else
         pg_session_await(p, s, VITAL_READ, ask_ready);
@@ -180,7 +207,8 @@ void pg_session_ask(struct vital_probe *p, struct pg_session *s, const char *sql
 {
     s->row = row;
     s->asked = done;
-    s->rows = s->gulps = 0;
+    s->rows = 0;
+    fresh(s);
     s->error = (struct pg_error){ .reason = VITAL_R_OK };
     int sent = simple ? PQsendQuery(s->conn, sql) : PQsendQueryParams(s->conn, sql, 0, NULL, NULL, NULL, NULL, 0);
     if (!sent || !PQsetSingleRowMode(s->conn))

@@ -51,6 +51,12 @@ def numbers(v, name):
     return {n["name"]: n["value"] for n in v.probe(name)["numbers"] if not n.get("labels")}
 
 
+def most_memory(v):
+    """Bytes at the worst moment; a sanitizer's own are not ours."""
+    with open(f"/proc/{v.pid}/status") as f:
+        return 0 if re.search("address|thread", BUILD) else int(re.search(r"VmHWM:\s+(\d+)", f.read()).group(1)) << 10
+
+
 def passes(v, *names, more=2):
     """That many attempts that pass, from now on."""
     seen = {n: v.probe(n)["attempts"]["pass"] for n in names}
@@ -176,8 +182,7 @@ def test_queries_and_what_they_must_answer(primary):
         outcome(v, "slow", "warn", "slow")
         wait_for(lambda: primary.sql("select count(*) from pg_stat_activity where query like '%pg_sleep(60)%' and pid <> pg_backend_pid() "
                                      "and now() - query_start > interval '3 s'") == "0", "the server cancels what nobody waits for")
-        with open(f"/proc/{v.pid}/status") as f:
-            assert int(re.search(r"VmHWM:\s+(\d+)", f.read()).group(1)) < 120 * 1024
+        assert most_memory(v) < 120 << 20
 
 
 def test_read_only_connections_and_old_transactions(primary):
@@ -445,8 +450,7 @@ def test_hostile_servers(server, name):
     with Vitald(probes(db={"hosts": [f"127.0.0.1:{s.port}"], "user": "u", "password": "ppw"}, good={"hosts": [f"127.0.0.1:{s.port}"], "user": "u"})) as v:
         got = v.wait_outcome("db", class_="fail", **({"text": text} if text else {}))["outcome"]
         assert re.fullmatch(reason, got["reason"]), got
-        with open(f"/proc/{v.pid}/status") as f:
-            assert int(re.search(r"VmHWM:\s+(\d+)", f.read()).group(1)) < 120 * 1024
+        assert most_memory(v) < 120 << 20
         began = time.monotonic()
         assert v.get("/livez").status == 200
         assert time.monotonic() - began < 2, "the loop was held"
