@@ -1,0 +1,308 @@
+"""What systemd and D-Bus do to us, played by fakes that need no root: a notify socket that is never read, socket activation,
+a private bus with a systemd1 that hangs and dies; and what systemd-analyze thinks of the units."""
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from daemon import BUILD, ROOT, Vitald, wait_for
+
+PROBES = "defaults: { interval: 1s }\nprobes: { mem: { memory: { scope: host } } }\n"
+
+
+class Manager:
+    """A notify socket."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind("\0" + path[1:] if path.startswith("@") else path)
+        self.socket.settimeout(20)
+        self.env = {"NOTIFY_SOCKET": path}
+        self.heard = []
+
+    def until(self, pattern):
+        """Reads until a message matches; all since the last time are in `heard`."""
+        self.heard = []
+        while True:
+            text = self.socket.recv(65536).decode()
+            self.heard.append(text)
+            assert len(text) < 1024
+            if re.search(pattern, text):
+                return text
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.socket.close()
+
+
+@pytest.mark.parametrize("kind", ["path", "abstract"])
+def test_tells_its_life(tmp_path, kind):
+    path = str(tmp_path / "n") if kind == "path" else f"@vitald-test-{os.getpid()}"
+    with Manager(path) as m, Vitald(PROBES + "shutdown_delay: 400ms\n", env={**m.env, "WATCHDOG_USEC": "300000"}) as d:
+        assert m.until("READY=1") and d.get("/livez").status == 200
+        m.until(r"STATUS=ready: pass; 2 probes\n")
+        m.until("WATCHDOG=1")
+        m.until("WATCHDOG=1")
+        d.reload(PROBES + "shutdown_delay: 400ms\n")
+        m.until(r"^RELOADING=1\nMONOTONIC_USEC=\d+\n")
+        m.until("^READY=1\n")
+        assert not any("RELOADING" in t for t in m.heard)
+        d.reload("probes: { x: { nonsense: 1 } }\n", ok=False)
+        m.until("^RELOADING=1")
+        m.until("^READY=1\n")                 # refused, and ready as before
+        d.signal(signal.SIGTERM)
+        stopping = m.until("^STOPPING=1")
+        assert int(re.search(r"EXTEND_TIMEOUT_USEC=(\d+)", stopping).group(1)) >= 5400000
+        assert d.process.wait(10) == 0
+
+
+def test_status_is_at_most_one_a_second(tmp_path):
+    with Manager(str(tmp_path / "n")) as m, Vitald(PROBES, env=m.env) as d:
+        m.until("STATUS=ready: pass")
+        began = time.monotonic()
+        while time.monotonic() < began + 2.5:
+            d.ctl("force", "mem", "down", "--for", "1h")
+            d.ctl("resume", "mem")
+        d.ctl("force", "mem", "down", "--for", "1h")
+        m.socket.settimeout(1.2)
+        said = []
+        with contextlib.suppress(TimeoutError):
+            while True:
+                said += re.findall("STATUS=", m.socket.recv(4096).decode())
+        assert len(said) <= 5
+
+
+def test_nobody_reads(tmp_path):
+    """The queue of the socket is full after some ten messages; everything goes on, and the newest is told when it is read."""
+    with Manager(str(tmp_path / "n")) as m, Vitald(PROBES, env={**m.env, "WATCHDOG_USEC": "60000"}) as d:
+        d.wait_state("mem", "up")
+        time.sleep(1.5)                       # some 75 feeds: far beyond any queue
+        for _ in range(5):
+            began = time.monotonic()
+            assert d.get("/livez").status == 200 and time.monotonic() - began < 0.5
+        d.ctl("force", "mem", "down", "--for", "1h")
+        m.until(r"STATUS=ready: \w+; 2 probes")
+        d.reload(PROBES)
+        m.until("^READY=1\n")
+
+
+def test_nobody_listens(tmp_path):
+    with Vitald(PROBES, env={"NOTIFY_SOCKET": str(tmp_path / "none"), "WATCHDOG_USEC": "60000"}) as d:
+        d.wait_log("cannot tell the service manager anything: No such file or directory")
+        d.wait_state("mem", "up")
+        assert d.log().count("cannot tell the service manager") == 1
+
+
+@pytest.mark.parametrize("value", ["", "relative", "@", "/" + "x" * 200])
+def test_odd_notify_sockets(value):
+    with Vitald(PROBES, env={"NOTIFY_SOCKET": value, "WATCHDOG_USEC": "nonsense"}) as d:
+        d.wait_state("mem", "up")
+
+
+def test_another_process_is_watched(tmp_path):
+    with Manager(str(tmp_path / "n")) as m, Vitald(PROBES, env={**m.env, "WATCHDOG_USEC": "60000", "WATCHDOG_PID": "1"}):
+        m.until("STATUS=ready: pass")
+        m.socket.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                m.heard.append(m.socket.recv(4096).decode())
+        assert not any("WATCHDOG" in t for t in m.heard)
+
+
+@pytest.mark.skipif(not shutil.which("systemd-socket-activate"), reason="needs systemd-socket-activate")
+def test_sockets_by_name(tmp_path):
+    from daemon import free_port
+    a, b = free_port(), free_port()
+    conf = (f"listen:\n  - {{ name: two, address: 127.0.0.1:{b}, serve: all }}\n  - {{ name: one, address: 127.0.0.1:{a}, serve: verdicts }}\n" + PROBES)
+    with Vitald(conf, prefix=["systemd-socket-activate", "-l", f"127.0.0.1:{a}", "-l", f"127.0.0.1:{b}", "--fdname=one:two",
+                              "-E", "PATH", "-E", "HOME"], wait=False) as d:
+        d.wait_log("Listening on")
+        d.port = b
+        assert d.get("/livez", port=a).status == 200
+        assert len(re.findall(r"\(inherited\)", d.log())) == 2
+        assert d.get("/status", port=b).status == 200 and d.get("/status", port=a).status == 404
+
+
+# -- the unit probe on a bus of its own
+
+@pytest.fixture(scope="module")
+def fake_program(tmp_path_factory):
+    program = str(tmp_path_factory.mktemp("fake") / "fake_systemd1")
+    subprocess.run(["gcc", "-O1", "-D_GNU_SOURCE", "-o", program, f"{ROOT}/tests/func/fake_systemd1.c", "-lsystemd"], check=True)
+    return program
+
+
+class Bus:
+    def __init__(self, path, program):
+        self.path, self.program, self.daemon, self.fake = path, program, None, None
+        self.env = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={path}/bus"}
+
+    def start(self):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{self.path}/bus")
+        with open(f"{self.path}/bus.conf", "w") as f:
+            f.write('<busconfig><type>session</type><listen>unix:path=%s/bus</listen><policy context="default"><allow send_destination="*" '
+                    'eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>' % self.path)
+        self.daemon = subprocess.Popen(["dbus-daemon", f"--config-file={self.path}/bus.conf", "--nofork"], stderr=subprocess.DEVNULL)
+        wait_for(lambda: os.path.exists(f"{self.path}/bus"), "the bus")
+        return self
+
+    def start_fake(self):
+        self.fake = subprocess.Popen([self.program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self.env)
+        assert self.fake.stdout.readline() == "ready\n"
+        return self
+
+    def say(self, line):
+        """Returns how many calls there were."""
+        self.fake.stdin.write(line + "\n")
+        self.fake.stdin.flush()
+        return int(self.fake.stdout.readline())
+
+    def stop(self, *which):
+        for name in which or ("fake", "daemon"):
+            process = getattr(self, name)
+            if process:
+                process.kill()
+                process.wait()
+                setattr(self, name, None)
+
+
+@pytest.fixture
+def bus(tmp_path, fake_program):
+    if not shutil.which("dbus-daemon"):
+        pytest.skip("needs dbus-daemon (tests/setup test)")
+    made = Bus(str(tmp_path), fake_program)
+    yield made
+    made.stop()
+
+
+def units(text, interval="1h", timeout="1s"):
+    return f"defaults: {{ interval: {interval}, timeout: {timeout}, rise: 1, fall: 1 }}\nprobes:\n{text}"
+
+
+def daemon_with(bus, config):
+    return Vitald(config, args=["--modules", f"{BUILD}/modules"], env=bus.env)
+
+
+def test_units_as_they_are(bus):
+    bus.start().start_fake()
+    for line in ("app.service active running simple success 0", "job.service inactive dead oneshot success 0",
+                 "off.service inactive dead simple success 0", "bad.service failed failed simple exit-code 3",
+                 "dead.service failed failed simple signal 11", "loop.service activating auto-restart simple exit-code 1",
+                 "slow.service activating start notify success 0", "bye.service deactivating stop-sigterm simple success 0",
+                 "again.service reloading reload notify success 0"):
+        bus.say("quiet " + line)
+    want = {"app": ("pass", "ok"), "job": ("pass", "ok"), "off": ("fail", "mismatch"), "bad": ("fail", "exit"), "dead": ("fail", "signal"),
+            "loop": ("fail", "exit"), "slow": ("warn", "starting"), "bye": ("warn", "stopping"), "again": ("pass", "ok"), "none": ("fail", "not_found")}
+    text = "".join(f"  {n}: {{ unit: {n} }}\n" for n in want) + "  all: { unit: [app, again, bad.service] }\n" \
+        "  strict: { unit: { units: job, oneshot: fail } }\n  late: { unit: { units: slow, transition_limit: 0s }, interval: 100ms }\n"
+    with daemon_with(bus, units(text)) as d:
+        for name, (kind, reason) in want.items():
+            d.wait_outcome(name, class_=kind, reason=reason)
+        assert "exit status 3" in d.probe("bad")["outcome"]["text"] and "signal 11" in d.probe("dead")["outcome"]["text"]
+        assert d.wait_outcome("all", class_="fail")["outcome"]["text"].startswith("1 of 3 units: bad.service has failed")
+        d.wait_outcome("strict", class_="fail", reason="mismatch")
+        d.wait_outcome("late", class_="fail", reason="starting")
+
+
+def test_edges_are_quick_and_only_news(bus):
+    bus.start().start_fake()
+    bus.say("quiet app.service active running simple success 0")
+    with daemon_with(bus, units("  app: { unit: app }\n")) as d:
+        d.wait_state("app", "up")
+        bus.say("set app.service failed failed simple signal 9")
+        d.wait_state("app", "down", timeout=5)
+        calls = bus.say("set app.service failed failed simple signal 9")
+        for _ in range(20):
+            bus.say("set app.service failed failed simple signal 9")
+        bus.say("set app.service active running simple success 0")
+        d.wait_state("app", "up", timeout=5)
+        assert bus.say("wake") - calls <= 4, "what is no news is not asked about"
+
+
+def test_no_bus_then_a_bus_then_none(bus):
+    with daemon_with(bus, units("  app: { unit: app }\n", interval="200ms")) as d:
+        d.wait_outcome("app", class_="fail", reason="not_available", text="no system bus")
+        bus.start()
+        d.wait_outcome("app", class_="fail", reason="not_available", text="systemd did not answer")
+        bus.start_fake()
+        bus.say("quiet app.service active running simple success 0")
+        d.wait_state("app", "up")
+        fds = d.fds()
+        bus.stop("daemon")
+        d.wait_outcome("app", class_="fail")
+        bus.stop()
+        bus.start().start_fake()
+        bus.say("quiet app.service active running simple success 0")
+        d.wait_state("app", "up", timeout=40)
+        assert d.fds() <= fds + 2
+
+
+def test_systemd_that_hangs_holds_nobody(bus):
+    bus.start().start_fake()
+    bus.say("quiet app.service active running simple success 0")
+    with daemon_with(bus, units("  app: { unit: app }\n  mem: { memory: { scope: host } }\n", interval="300ms", timeout="300ms")) as d:
+        d.wait_state("app", "up")
+        bus.say("hang")
+        d.wait_outcome("app", class_="fail", reason="timeout")
+        began = time.monotonic()
+        assert d.get("/livez").status == 200 and time.monotonic() - began < 0.3
+        assert d.probe("mem")["state"] == "up"
+        bus.say("wake")
+        d.wait_state("app", "up")
+
+
+def test_bus_that_accepts_and_says_nothing(bus):
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as s:
+        s.bind(f"{bus.path}/bus")
+        s.listen(50)
+        with daemon_with(bus, units("  app: { unit: app }\n", interval="300ms", timeout="200ms")) as d:
+            d.wait_outcome("app", class_="fail", reason="timeout")
+            fds = d.fds()
+            count = d.probe("app")["attempts"]["fail"]
+            wait_for(lambda: d.probe("app")["attempts"]["fail"] >= count + 5, "five more")
+            assert d.fds() <= fds + 2, "none is left open"
+
+
+# -- the units themselves
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The unit files as they are installed, with programs that exist in their places."""
+    at = tmp_path_factory.mktemp("units")
+    for name in os.listdir(f"{ROOT}/systemd"):
+        if name.endswith((".service", ".socket")):
+            with open(f"{ROOT}/systemd/{name}") as f:
+                (at / name).write_text(f.read().replace("/usr/sbin/vitald", f"{BUILD}/vitald"))
+    return at
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+def test_units_verify_in_silence(installed):
+    names = sorted(str(p) for p in installed.iterdir())
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *names], capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stdout and not done.stderr, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+def test_unit_is_hardened(installed):
+    done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--threshold=15", f"{installed}/vitald.service"], capture_output=True,
+                          text=True)
+    level = float(re.search(r"Overall exposure level.*: ([\d.]+)", done.stdout).group(1))
+    assert level <= 1.5 and done.returncode == 0, done.stdout
+
+
+def test_every_relaxed_line_says_why():
+    with open(f"{ROOT}/systemd/vitald.service") as f:
+        lines = f.read().splitlines()
+    relaxed = lines[lines.index("# Relaxed, each for a reason:") + 1:lines.index("[Install]")]
+    for before, line in zip(relaxed, relaxed[1:]):
+        assert line.startswith("#") or not line or before.startswith("#"), line
