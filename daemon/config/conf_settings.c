@@ -38,7 +38,7 @@ const struct vital_opt conf_setting_rows[] = {
     VITAL_OPT(struct settings, startup_timeout, DURATION, .def = "5m", .min = USEC_MS, .max = 7 * 86400 * USEC_S,
               .help = "a configured `live` passes until `startup` has passed, but no longer than this"),
     VITAL_OPT(struct settings, shutdown_delay, DURATION, .def = "0s", .max = 3600 * USEC_S, .help = "after SIGTERM, answers as draining for that long"),
-    VITAL_OPT(struct settings, state_file, STRING, .flags = VITAL_PATHNAME, .help = "keeps states and modes over a restart"),
+    VITAL_OPT(struct settings, state_file, STRING, .flags = VITAL_PATHNAME, .help = "keeps states, modes and an ordered drain over a restart; default: under systemd $STATE_DIRECTORY/state, else none"),
     VITAL_OPT_BLOCK(struct settings, control, control_rows, .help = "the control socket"),
     VITAL_OPT_BLOCK(struct settings, log, log_rows, .help = "the log, on standard error"),
     VITAL_OPT_END,
