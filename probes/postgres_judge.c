@@ -1,4 +1,5 @@
 /* What the server's numbers and the queries' answers mean. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -258,7 +259,7 @@ static void judge_value(struct vital_probe *p, const struct pg_query *q, const c
     if (q->matches && !p->host->match(p, q->matches, g->value, g->value_len))
         pg_found(&g->found, VITAL_FAIL, VITAL_R_MISMATCH, "`%s` yields %s, which does not match", name, said);
     double value = strtod(g->value, &end);
-    if (end != g->value && !*end)
+    if (end != g->value && !*end && isfinite(value))
         judge_number(p, q, name, value);
     else if (limits)
         pg_found(&g->found, VITAL_FAIL, VITAL_R_MISMATCH, "`%s` yields %s, not a number", name, said);

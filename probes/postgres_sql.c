@@ -1,5 +1,6 @@
 /* One statement asks for all that is configured: rows of a key, a label and four values, so that it grows by UNION. Server
  * versions from 10 on know all of it. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -46,7 +47,8 @@ bool pg_sql_bounded(const char *sql, uint64_t timeout, char *room, size_t size)
 
 static double number(const char *text)
 {
-    return text ? strtod(text, NULL) : 0;
+    double value = text ? strtod(text, NULL) : 0;
+    return isfinite(value) ? value : 0;
 }
 
 static bool is_true(const char *text)
@@ -77,7 +79,8 @@ static void take_standby(struct pg_facts *f, const char *const v[6])
         return;
     struct pg_standby *s = &f->standbys[f->standby_count++];
     *s = (struct pg_standby){ .measured = v[5] != NULL, .lag = number(v[3]) * 1e6, .now = number(v[4]), .replayed = number(v[5]) };
-    pg_shown(v[1] ? v[1] : "", v[1] ? strlen(v[1]) : 0, PG_LABEL - 16, s->name, sizeof s->name);
+    const char *name = v[1] && *v[1] ? v[1] : "unnamed";
+    pg_shown(name, strlen(name), PG_LABEL - 16, s->name, sizeof s->name);
     snprintf(s->state, sizeof s->state, "%s", v[2] ? v[2] : "");
     f->streaming += !strcmp(s->state, "streaming");
 }

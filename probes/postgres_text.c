@@ -142,7 +142,7 @@ bool pg_passfile_find(const char *text, size_t len, const char *const wanted[4],
 {
     for (const char *line = text, *last = text + len; line < last;) {
         const char *newline = memchr(line, '\n', (size_t)(last - line)), *end = newline ? newline : last, *at = line;
-        bool fits = *line != '#';
+        bool fits = true; /* a comment names no host */
         line = end + 1;
         if (end > at && end[-1] == '\r')
             end--;

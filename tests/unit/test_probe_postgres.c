@@ -285,8 +285,11 @@ TEST(unknown_rows_and_nulls_do_no_harm)
     row("transaction", NULL, NULL, NULL, NULL, NULL);
     row("xid", NULL, NULL, NULL, NULL, NULL);
     row("lag", NULL, NULL, NULL, NULL, NULL);
+    row("xid", NULL, "nan", NULL, NULL, NULL);
+    row("standby", "", "streaming", "inf", "nan", "1e999");
     row("role", NULL, NULL, NULL, NULL, NULL);
     CHECK(pg()->facts.known);
+    CHECK(pg()->facts.xid_age == 0);
     CHECK_INT(judged()->class, VITAL_WARN);     /* transactions that the user may not see */
 }
 
@@ -436,6 +439,8 @@ TEST(a_query_with_limits_wants_a_number)
     CHECK_INT(answered("21", 1)->class, VITAL_FAIL);
     CHECK_INT(answered("0.5", 1)->class, VITAL_FAIL);
     CHECK_INT(answered("many", 1)->reason, VITAL_R_MISMATCH);
+    CHECK_INT(answered("NaN", 1)->reason, VITAL_R_MISMATCH);
+    CHECK_INT(answered("Infinity", 1)->reason, VITAL_R_MISMATCH);
     CHECK_INT(answered(NULL, 0)->reason, VITAL_R_MISMATCH);
 }
 
