@@ -202,13 +202,14 @@ static void client_turn(struct control_client *c)
         client_serve(c);
     if (c->task && !c->closing && !c->task->step(c))
         task_over(c);
-    bool there = client_flush(c) && !c->out.over;
+    bool full = client_is_full(c), there = client_flush(c) && !c->out.over;
     if (!there || (c->closing && !pending(c))) {
         client_drop(c);
         return;
     }
     client_settle(c);
-    if (!c->task && !c->closing && line_length(c))
+    /* A task that waited for room may have got it just now, and then nothing else would wake it. */
+    if ((c->task && full && !client_is_full(c)) || (!c->task && !c->closing && line_length(c)))
         loop_soon();
 }
 
