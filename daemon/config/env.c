@@ -150,16 +150,19 @@ static bool from_host(struct env_reader *r, const struct family *f, const char *
     return true;
 }
 
-/* A URL and a host in one family must mean the same. */
+/* A URL and a host, with the port that belongs to the host, must mean the same in one family. */
 static bool agrees(struct env_reader *r, const struct family *f, const struct env_store *s)
 {
     const char *variable, *host = env_value(r, f->name, "HOST", &variable);
     struct env_store other = { 0 };
     if (!host || strstr(host, "://") || !s->host)
         return true;
-    if (!env_read_host(r, variable, host, &other))
+    other.variable = variable;
+    if (!env_read_host(r, variable, host, &other) || !take_port(r, f->name, &other))
         return false;
-    return (other.host && !strcasecmp(other.host, s->host)) || contradict(r, variable, s->variable);
+    if (!other.host || strcasecmp(other.host, s->host) != 0)
+        return contradict(r, variable, s->variable);
+    return !other.port || !strcmp(other.port, env_port_of(s)) || contradict(r, arena_printf(r->names, "%s_PORT", f->name), s->variable);
 }
 
 /* False: nothing is announced, or a finding says why it cannot be used. */

@@ -60,7 +60,13 @@ static const char *some(struct env_reader *r, const char *text)
     return *text ? arena_copy(r->arena, text) : NULL;
 }
 
-/* JDBC and libpq carry user and password in the query; the rest of it is kept. */
+static bool is_taken(const char *pair, const struct env_store *s)
+{
+    size_t name = strcspn(pair, "=&");
+    return (name == 4 && !strncmp(pair, "user", 4)) || (name == 8 && !strncmp(pair, "password", 8)) || (s->socket && name == 4 && !strncmp(pair, "host", 4));
+}
+
+/* JDBC and libpq carry user and password in the query, libpq its socket's directory too; the rest of it is kept. */
 static void take_query(struct env_reader *r, const char *query, struct env_store *s)
 {
     char room[1024];
@@ -70,11 +76,12 @@ static void take_query(struct env_reader *r, const char *query, struct env_store
         s->user = some(r, room);
     if (!s->password && url_query(query, len, "password", room, sizeof room))
         s->password = some(r, room);
+    if (!s->host && !s->socket && url_query(query, len, "host", room, sizeof room) && *room == '/')
+        s->socket = some(r, room);
     mem_wipe(room, sizeof room);
     for (const char *at = query; *at;) {
-        size_t n = strcspn(at, "&"), name = strcspn(at, "=&");
-        bool taken = (name == 4 && !strncmp(at, "user", 4)) || (name == 8 && !strncmp(at, "password", 8));
-        if (!taken && n) {
+        size_t n = strcspn(at, "&");
+        if (n && !is_taken(at, s)) {
             buf_text(&rest, rest.len ? "&" : "");
             buf_add(&rest, at, n);
         }
@@ -113,6 +120,10 @@ bool env_read_url(struct env_reader *r, const char *variable, const char *text, 
     s->type = is_socket ? family_type : env_type_of(u.scheme);
     s->tls = !strcmp(u.scheme, "rediss") || !strcmp(u.scheme, "valkeys");
     take_url(r, &u, s);
+    if (s->query && s->type && !strcmp(s->type, "redis")) {     /* ?ssl_cert_reqs= of Celery: each client has words of its own */
+        diag_add(r->diag, DIAG_WARNING, env_place(r, variable), "what follows the ? is for the application's client: it is not used");
+        s->query = NULL;
+    }
     bool good = true;
     if (!s->type)
         diag_add(r->diag, DIAG_WARNING, env_place(r, variable), "announces a store with the scheme `%s`, for which there is no probe: it is not checked",
@@ -212,8 +223,13 @@ bool env_read_dsn(struct env_reader *r, const char *variable, const char *text, 
 bool env_read_host(struct env_reader *r, const char *variable, const char *text, struct env_store *s)
 {
     struct url u;
+    int family;
     if (*text == '/') {
         s->socket = text;
+        return true;
+    }
+    if (url_is_numeric(text, &family)) {    /* an IPv6 address without brackets too: the port has a variable of its own */
+        s->host = text;
         return true;
     }
     const char *why = url_parse_address(text, strlen(text), false, &u);

@@ -143,6 +143,7 @@ TEST(what_contradicts_itself_is_named_and_never_shown)
     refuses(ZERO("DB_HOST=a,b", "DB_PORT=5432"), "environment variable DB_HOST: error: its value cannot be understood: several hosts");
     refuses(ZERO("DB_HOST=a", "DB_PORT=geheim"), "environment variable DB_PORT: error: its value is not a port");
     refuses(ZERO("DB_HOST=a:1", "DB_PORT=5432"), "environment variable DB_PORT: error: contradicts DB_HOST");
+    refuses(ZERO("REDIS_URL=redis://a:6379", "REDIS_HOST=a", "REDIS_PORT=6380"), "environment variable REDIS_PORT: error: contradicts REDIS_URL");
     refuses(ZERO("DB_URL=postgres://a", "DB_DSN=postgres://b"), "environment variable DB_DSN: error: contradicts DB_URL");
     refuses(ZERO("DB_URL=postgres://a", "DB_URL_FILE=/x"), "DB_URL_FILE is set as well");
     refuses(ZERO("DB_URL_FILE=/nonexistent/url"), "environment variable DB_URL_FILE: error: cannot open");
@@ -180,7 +181,6 @@ TEST(passwords_stand_apart_from_urls)
     CHECK_TEXT(map_find(o, "url")->text, "postgres://a%40b@h/d%2Fx?sslmode=require");
     CHECK_TEXT(map_find(o, "password")->text, "ge#heim");
     clearenv();
-    setenv("REDIS_HOST", "::1", 1);
     setenv("REDIS_HOST", "[::1]", 1);
     setenv("REDIS_PASSWORD", "x${y}", 1);
     setenv("REDIS_PORT", "7000", 1);
@@ -218,6 +218,38 @@ TEST(files_hold_urls_too)
     CHECK_TEXT(map_find(o, "password")->text, "geheim");
     CHECK_TEXT(map_find(o, "url")->place.file, "environment variable DATABASE_URL_FILE");
     unlink(path);
+    arena_free(a);
+    diag_free(&d);
+}
+
+TEST(sockets_and_bare_addresses)
+{
+    static const struct { const char *name, *value, *type, *url; } cases[] = {
+        { "DATABASE_URL", "postgresql:///d?host=/run/postgresql&user=u&sslmode=disable", "postgres", "postgres://u@%2Frun%2Fpostgresql/d?sslmode=disable" },
+        { "REDIS_HOST", "2001:db8::1", "redis", "redis://[2001:db8::1]/" },
+        { "REDIS_HOST", "10.0.0.1", "redis", "redis://10.0.0.1/" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct arena *a = arena_new();
+        struct diag d = { 0 };
+        clearenv();
+        setenv(cases[i].name, cases[i].value, 1);
+        CHECK_TEXT(map_find(options(a, &d, cases[i].type, cases[i].type), "url")->text, cases[i].url);
+        CHECK_INT(d.count, 0);
+        arena_free(a);
+    }
+}
+
+TEST(words_for_another_client_of_redis_are_left_out)
+{
+    struct arena *a = arena_new();
+    struct diag d = { 0 };
+    clearenv();
+    setenv("REDIS_URL", "rediss://:geheim@h:6379/0?ssl_cert_reqs=CERT_NONE", 1);
+    CHECK_TEXT(map_find(options(a, &d, "redis", "redis"), "url")->text, "rediss://h:6379/0");
+    char *text = findings(&d);
+    CHECK(strstr(text, "environment variable REDIS_URL: warning: what follows the ? is for the application's client"));
+    mem_free(text);
     arena_free(a);
     diag_free(&d);
 }
