@@ -176,7 +176,6 @@ void world_begin(struct world *w, const struct world *old, uint64_t now)
         struct group *g = &w->groups[w->by_rank[r]];
         uint32_t count;
         const struct edge *edges = world_edges_of_group(w, g->index, &count);
-        tally_vote(&g->tally, g->conf, w->awaited, &g->vote);
         for (uint32_t e = 0; e < count; e++)
             tally_add(&w->groups[edges[e].group].tally, &g->vote, edges[e].advisory);
         if (old)

@@ -323,6 +323,8 @@ TEST(three_mistakes_quarantine)
     until_running("a");
     probe_number(a, 0, NULL, NAN);
     CHECK(a->quarantined);
+    CHECK_TEXT(journal_get(journal_last())->to, "quarantined");
+    CHECK_TEXT(journal_get(journal_last())->reason, "module_bug");
     CHECK_INT(probe_state(a), STATE_UP);
     unsigned starts = kit_fake(&a->handle)->starts;
     kit_pass_time(100 * USEC_S);

@@ -522,6 +522,13 @@ TEST(edges_that_have_to_wait_a_little_take_no_more)
     CHECK_INT(in_flight_max, 0);
     kit_pass_time(1500 * USEC_MS);
     CHECK_INT(in_flight_max, 4);
+    CHECK_INT(starts, 44);
+    for (unsigned i = 0; i < 40; i++) /* those that waited take the places that become free */
+        if (probe_in_attempt(engine.world->probes[i]))
+            end(&engine.world->probes[i]->handle, VITAL_PASS);
+    kit_settle();
+    CHECK_INT(starts, 48);
+    CHECK_INT(in_flight, 4);
     kit_close();
 }
 
