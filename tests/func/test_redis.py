@@ -97,6 +97,33 @@ def test_a_password_that_rotates_never_shows():
             assert v.probe("cache")["attempts"]["fail"] <= 2
 
 
+def test_a_password_that_rotates_while_both_are_good_costs_no_attempt():
+    """As it is done with ACLs: the server takes the new one too, the file changes, the old one goes."""
+    with Redis("--requirepass", "one", admin=["--pass", "one"]) as r, tempfile.TemporaryDirectory() as d:
+        secret = f"{d}/secret"
+        with open(secret, "w") as f:
+            f.write("one\n")
+        login = {"url": r.url, "password": {"file": secret}}
+        with Vitald(probes(held=login, fresh={**login, "hold": False})) as v:
+            for n in ("held", "fresh"):
+                v.wait_state(n, "up")
+
+            def passes():
+                seen = {n: v.probe(n)["attempts"]["pass"] for n in ("held", "fresh")}
+                for n in seen:
+                    wait_for(lambda n=n: v.probe(n)["attempts"]["pass"] > seen[n] + 2, f"{n} goes on")
+            assert r.command("acl", "setuser", "default", ">two") == "OK"
+            passes()
+            with open(secret + ".new", "w") as f:
+                f.write("two\n")
+            os.rename(secret + ".new", secret)
+            passes()
+            assert r.command("acl", "setuser", "default", "<one") == "OK"
+            passes()
+            for n in ("held", "fresh"):
+                assert v.probe(n)["attempts"]["fail"] == 0, v.probe(n)
+
+
 # ---- what a server can suffer from
 
 
