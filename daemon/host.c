@@ -158,6 +158,26 @@ static uint64_t host_left(struct vital_probe *p)
     return probe_left(probe_of(p));
 }
 
+/* A module's text, without its secrets. One that the cut would go through could no longer be found, so a longer text is
+ * scrubbed whole. */
+static void put_text(struct vital_probe *p, char room[OUTCOME_TEXT_MAX], const char *fmt, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int len = vsnprintf(room, OUTCOME_TEXT_MAX, fmt, args);
+    if (len >= OUTCOME_TEXT_MAX) {
+        char *whole = mem_alloc((size_t)len + 1);
+        vsnprintf(whole, (size_t)len + 1, fmt, again);
+        scrub(p, whole);
+        snprintf(room, OUTCOME_TEXT_MAX, "%s", whole);
+        mem_wipe(whole, (size_t)len);
+        mem_free(whole);
+    } else {
+        scrub(p, room);
+    }
+    va_end(again);
+}
+
 static bool try_rotated_secret(struct vital_probe *p, enum vital_reason reason, const char *text);
 
 static void host_finish(struct vital_probe *p, enum vital_class class, enum vital_reason reason, const char *fmt, ...)
@@ -165,9 +185,8 @@ static void host_finish(struct vital_probe *p, enum vital_class class, enum vita
     char text[OUTCOME_TEXT_MAX];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    put_text(p, text, fmt, args);
     va_end(args);
-    scrub(p, text);
     if (!try_rotated_secret(p, reason, text))
         probe_finish(probe_of(p), class, reason, text);
 }
@@ -182,9 +201,8 @@ static void host_log(struct vital_probe *p, int level, const char *fmt, ...)
     char text[OUTCOME_TEXT_MAX];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    put_text(p, text, fmt, args);
     va_end(args);
-    scrub(p, text);
     log_about(level, "probe", p->name, "%s", text);
 }
 
@@ -660,6 +678,7 @@ static void host_self(struct vital_probe *p, struct vital_self *self)
         .helpers = zygote.helpers,
         .helpers_stuck = zygote.parked,
         .children = zygote.children,
+        .helpers_lost = zygote.lost,
     };
     pool_each(add_threads, &self->threads);
 }

@@ -31,12 +31,12 @@ static uint64_t longer(uint64_t a, uint64_t b)
 /* From the fault to the verdict: the fault falls right after a start, every attempt needs its whole timeout. */
 uint64_t conf_detect_time(const struct conf_probe *p)
 {
-    return p->interval + p->timeout + (p->fall - 1u) * longer(p->interval_unsettled, p->timeout);
+    return longer(p->interval, p->timeout) + p->timeout + (p->fall - 1u) * longer(p->interval_unsettled, p->timeout);
 }
 
 uint64_t conf_recover_time(const struct conf_probe *p)
 {
-    return p->interval_down + p->timeout + (p->rise - 1u) * longer(p->interval_unsettled, p->timeout);
+    return longer(p->interval_down, p->timeout) + p->timeout + (p->rise - 1u) * longer(p->interval_unsettled, p->timeout);
 }
 
 /* ---- groups ------------------------------------------------------------------------------------------------- */

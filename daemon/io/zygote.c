@@ -262,6 +262,7 @@ void zygote_stats(struct zygote_stats *s)
 {
     *s = zygote_counts;
     s->busy = s->helpers - idle_count - s->parked;
+    s->lost = zygote_pid && zygote_fd < 0;
 }
 
 static void dismiss_all(struct list *helpers)

@@ -38,7 +38,11 @@ struct zygote_call *zygote_spawn(const struct vital_child *, zygote_exit_fn *, v
 /* Ends the group: SIGTERM now, SIGKILL 2 s later; calls back no more. What a program leaves in its group gets SIGKILL too. */
 void zygote_kill(struct zygote_call *);
 
-struct zygote_stats { unsigned helpers, busy, parked, children; uint64_t calls, refused, hung; };
+struct zygote_stats {
+    unsigned helpers, busy, parked, children;
+    uint64_t calls, refused, hung;
+    bool lost;                            /* the zygote has died: no helper can be made any more */
+};
 void zygote_stats(struct zygote_stats *);
 
 #endif

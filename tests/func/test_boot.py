@@ -160,6 +160,15 @@ def test_killed_daemon_leaves_no_helpers():
         d.process.returncode = 0
 
 
+def test_a_lost_zygote_is_told_by_self():
+    with Vitald("probes:\n  self: { self: {}, interval: 1s }\n  root: { disk: /, interval: 1s }\n") as d:
+        d.wait_state("root", "up")
+        zygote = next(int(line.split()[0]) for line in d.children() if "zygote" in line)
+        os.kill(zygote, signal.SIGKILL)
+        d.wait_outcome("self", class_="warn", reason="no_helper", text="restarted")
+        assert d.get("/livez").status == 200
+
+
 def alive(pid):
     try:
         with open(f"/proc/{pid}/stat") as f:

@@ -41,3 +41,13 @@ TEST(descriptors_run_out_with_a_warning)
     CHECK_TEXT(fake.text, "vitald uses 900 of 1000 file descriptors, warns above 80%; vitald uses 2 GiB of memory, warns above 1 GiB");
     fake_end();
 }
+
+TEST(lost_helpers_are_told)
+{
+    fake_probe(&self_module, NULL);
+    fake.self = (struct vital_self){ .fds_limit = 1024, .helpers_lost = true };
+    fake_start();
+    CHECK_INT(fake.class, VITAL_WARN);
+    CHECK_INT(fake.reason, VITAL_R_NO_HELPER);
+    fake_end();
+}
