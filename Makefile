@@ -34,7 +34,7 @@ endif
 COMPILE = $(CC) $(BASE) $(WARN) $(HARD) $(INCL) $(CFLAGS) -MMD -MP
 
 # Heavy libraries live in modules of their own; a module that is not there yet is simply not built.
-libs_postgres := -lpq
+libs_postgres := -lpq -lssl -lcrypto
 libs_redis    := -lhiredis
 libs_mysql    := -lmariadb
 libs_grpc     := -lnghttp2
@@ -45,7 +45,7 @@ LOADED  := $(HEAVY) skeleton
 LIBS    := -levent -lssl -lcrypto -lyaml -lpcre2-8 -lpthread -lm
 
 LIB_SRC := $(wildcard daemon/base/*.c daemon/io/*.c daemon/config/*.c daemon/core/*.c daemon/view/*.c daemon/front/*.c) \
-           $(filter-out $(LOADED:%=probes/%.c) $(wildcard $(KNOWN:%=probes/%_*.c)),$(wildcard probes/*.c)) \
+           $(filter-out $(LOADED:%=probes/%.c) $(wildcard $(KNOWN:%=probes/%_*.c)) probes/found.c,$(wildcard probes/*.c)) \
            $(filter-out daemon/main.c,$(wildcard daemon/*.c))
 CTL_SRC := $(wildcard daemon/ctl/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o) $(B)/obj/page_assets.o
@@ -106,11 +106,11 @@ $(B)/modules/%.so: probes/%.c Makefile
 	$(Q)$(CC) $(filter-out -fPIE,$(BASE)) -fPIC -fvisibility=hidden $(WARN) $(HARD) -Iprobes $(CFLAGS) -MMD -MP -MF $(B)/obj/$*.so.d \
 	    -shared -o $@ $(filter %.c,$^) -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(libs_$*)
 
-# The parts of a heavy module are compiled into it, and into its unit test: they are not in the archive.
+# The parts of a heavy module, and what all of them share, are compiled into it, and into its unit test: they are not in the archive.
 define module_parts
-$(B)/modules/$(1).so: $(wildcard probes/$(1)_*.[ch])
-$(B)/tests/test_probe_$(1): private parts := $(wildcard probes/$(1).c probes/$(1)_*.c) $(libs_$(1))
-$(B)/tests/test_probe_$(1): $(wildcard probes/$(1).c probes/$(1)_*.[ch])
+$(B)/modules/$(1).so: $(wildcard probes/$(1)_*.[ch]) probes/found.c probes/found.h
+$(B)/tests/test_probe_$(1): private parts := $(wildcard probes/$(1).c probes/$(1)_*.c) probes/found.c $(libs_$(1))
+$(B)/tests/test_probe_$(1): $(wildcard probes/$(1).c probes/$(1)_*.[ch]) probes/found.c probes/found.h
 endef
 $(foreach m,$(HEAVY),$(eval $(call module_parts,$(m))))
 
@@ -151,7 +151,7 @@ lint:
 bench:
 	@tests/setup bench
 	@$(MAKE) --no-print-directory -j$$(nproc) all
-	@tests/bench/run $(ONLY)
+	@VITALD_BUILD=$(B) tests/bench/run $(ONLY)
 
 fuzz:
 	@tests/setup fuzz

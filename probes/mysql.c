@@ -134,11 +134,11 @@ static void give_up(struct vital_probe *p, void *arg)
     (void)arg;
     const struct mysql_conf *c = p->conf;
     const struct mysql *m = p->priv;
-    char where[MYSQL_WHERE], name[64], span[MYSQL_AMOUNT];
+    char where[MYSQL_WHERE], name[64], span[FOUND_AMOUNT];
     if (!vital_left(p)) /* we are late ourselves: the engine knows what to make of it */
         return;
     mysql_where(c, where);
-    mysql_span((double)m->allowed, span);
+    found_span((double)m->allowed, span);
     if (!m->job)
         vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: no connection within %s", where, span);
     else if (m->job->deadline < mysql_clock())

@@ -188,13 +188,13 @@ static const struct vital_opt tls_rows[] = {
     VITAL_OPT_END,
 };
 static const struct vital_opt lag_rows[] = {
-    VITAL_OPT(struct mysql_ceiling, warn_above, THRESHOLD, .flags = VITAL_IN_TIME, .help = "warn when a channel is farther behind its source than this"),
-    VITAL_OPT(struct mysql_ceiling, fail_above, THRESHOLD, .flags = VITAL_IN_TIME, .help = "fail when a channel is farther behind its source than this"),
+    VITAL_OPT(struct found_ceiling, warn_above, THRESHOLD, .flags = VITAL_IN_TIME, .help = "warn when a channel is farther behind its source than this"),
+    VITAL_OPT(struct found_ceiling, fail_above, THRESHOLD, .flags = VITAL_IN_TIME, .help = "fail when a channel is farther behind its source than this"),
     VITAL_OPT_END,
 };
 static const struct vital_opt connections_rows[] = {
-    VITAL_OPT(struct mysql_ceiling, warn_above, THRESHOLD, .flags = VITAL_PERCENT, .help = "warn when more connections are open: a count, or a share of max_connections"),
-    VITAL_OPT(struct mysql_ceiling, fail_above, THRESHOLD, .flags = VITAL_PERCENT, .help = "fail when more connections are open: a count, or a share of max_connections"),
+    VITAL_OPT(struct found_ceiling, warn_above, THRESHOLD, .flags = VITAL_PERCENT, .help = "warn when more connections are open: a count, or a share of max_connections"),
+    VITAL_OPT(struct found_ceiling, fail_above, THRESHOLD, .flags = VITAL_PERCENT, .help = "fail when more connections are open: a count, or a share of max_connections"),
     VITAL_OPT_END,
 };
 static const struct vital_opt query_rows[] = {

@@ -21,46 +21,46 @@ const char *mysql_stage_text(const struct mysql_conf *c, int stage, char *room, 
 
 /* ---- findings ----------------------------------------------------------------------------------------------- */
 
-static void failed(struct mysql_found *f, const char *who, const struct mysql_failure *failure)
+static void failed(struct found *f, const char *who, const struct mysql_failure *failure)
 {
     struct mysql_verdict v = mysql_error_verdict(failure->code, failure->text);
     if (v.system && v.system != 110)
-        mysql_found(f, v.class, v.reason, "%s: %s", who, strerror(v.system));
+        found_add(f, v.class, v.reason, "%s: %s", who, strerror(v.system));
     else if (failure->code >= 2000 && failure->code < 3000)
-        mysql_found(f, v.class, v.reason, "%s: %s%s%s", who, failure->text, v.hint ? "; " : "", v.hint ? v.hint : "");
+        found_add(f, v.class, v.reason, "%s: %s%s%s", who, failure->text, v.hint ? "; " : "", v.hint ? v.hint : "");
     else
-        mysql_found(f, v.class, v.reason, "%s: error %u: %s%s%s", who, failure->code, failure->text, v.hint ? "; " : "", v.hint ? v.hint : "");
+        found_add(f, v.class, v.reason, "%s: error %u: %s%s%s", who, failure->code, failure->text, v.hint ? "; " : "", v.hint ? v.hint : "");
 }
 
-static void judge_end(struct vital_probe *p, struct mysql_found *f, const struct mysql_seen *s)
+static void judge_end(struct vital_probe *p, struct found *f, const struct mysql_seen *s)
 {
     const struct mysql_conf *c = p->conf;
     char where[MYSQL_WHERE], who[MYSQL_WHERE + NAME + 16], name[NAME];
     mysql_where(c, where);
     if (s->no_tls) {
-        mysql_found(f, VITAL_FAIL, VITAL_R_TLS, "%s does not offer TLS", where);
+        found_add(f, VITAL_FAIL, VITAL_R_TLS, "%s does not offer TLS", where);
         return;
     }
     snprintf(who, sizeof who, s->failed_at == MYSQL_LOGIN ? "%s" : "%s, %s", where, mysql_stage_text(c, (int)s->failed_at, name, sizeof name));
     if (s->failed_at == MYSQL_LOGIN && s->failure.code == 2013 && !mysql_error_verdict(2013, s->failure.text).system)
-        mysql_found(f, VITAL_FAIL, VITAL_R_CLOSED, "%s closed the connection instead of greeting, or speaks another protocol", where);
+        found_add(f, VITAL_FAIL, VITAL_R_CLOSED, "%s closed the connection instead of greeting, or speaks another protocol", where);
     else
         failed(f, who, &s->failure);
     if (s->failed_at >= MYSQL_QUERY && s->failure.code == 2013)
-        mysql_found(f, VITAL_FAIL, VITAL_R_CLOSED, "a row larger than 1 MiB ends it like that, too");
+        found_add(f, VITAL_FAIL, VITAL_R_CLOSED, "a row larger than 1 MiB ends it like that, too");
 }
 
-static void judge_role(struct vital_probe *p, struct mysql_found *f, const struct mysql_seen *s)
+static void judge_role(struct vital_probe *p, struct found *f, const struct mysql_seen *s)
 {
     const struct mysql_conf *c = p->conf;
     vital_number(p, MYSQL_N_READ_ONLY, s->read_only);
     if (c->role == MYSQL_ROLE_PRIMARY && s->read_only)
-        mysql_found(f, VITAL_FAIL, VITAL_R_ROLE, "the server is read-only, not a primary");
+        found_add(f, VITAL_FAIL, VITAL_R_ROLE, "the server is read-only, not a primary");
     else if (c->role == MYSQL_ROLE_REPLICA && !s->read_only)
-        mysql_found(f, VITAL_FAIL, VITAL_R_ROLE, "the server is writable, not a replica");
+        found_add(f, VITAL_FAIL, VITAL_R_ROLE, "the server is writable, not a replica");
 }
 
-static void judge_connections(struct vital_probe *p, struct mysql_found *f, const struct mysql_seen *s)
+static void judge_connections(struct vital_probe *p, struct found *f, const struct mysql_seen *s)
 {
     const struct mysql_conf *c = p->conf;
     struct mysql *m = p->priv;
@@ -74,8 +74,8 @@ static void judge_connections(struct vital_probe *p, struct mysql_found *f, cons
     if (s->connections < 0 || s->connections_max <= 0)
         return;
     vital_number(p, MYSQL_N_CONNECTIONS_RATIO, s->connections / s->connections_max);
-    const struct mysql_limit l = { &c->connections.warn_above, &c->connections.fail_above, m->was_connections, true, MYSQL_AS_COUNT };
-    mysql_limit(f, &l, s->connections, s->connections_max, VITAL_R_THRESHOLD, "%.0f of %.0f connections are open", s->connections, s->connections_max);
+    found_above(f, &c->connections, m->was_connections, &(struct found_measure){ FOUND_COUNT, s->connections, s->connections_max, VITAL_R_THRESHOLD },
+                "%.0f of %.0f connections are open", s->connections, s->connections_max);
 }
 
 /* ---- replication -------------------------------------------------------------------------------------------- */
@@ -89,7 +89,7 @@ static void channel_name(const struct mysql_channel *ch, char room[NAME * 2])
         snprintf(room + used, NAME * 2 - used, " from %.60s", ch->source);
 }
 
-static void judge_channel(struct vital_probe *p, struct mysql_found *f, const struct mysql_seen *s, unsigned which)
+static void judge_channel(struct vital_probe *p, struct found *f, const struct mysql_seen *s, unsigned which)
 {
     const struct mysql_conf *c = p->conf;
     struct mysql *m = p->priv;
@@ -102,16 +102,16 @@ static void judge_channel(struct vital_probe *p, struct mysql_found *f, const st
         vital_number_of(p, MYSQL_N_LAG, label, ch->lag);
     channel_name(ch, who);
     if (mysql_channel_broken(ch, why, sizeof why)) /* on a writable server it may be what a promotion left behind */
-        mysql_found(f, mysql_needs_replication(c) || s->read_only ? VITAL_FAIL : VITAL_WARN, VITAL_R_REPLICATION, "%s is broken: %s", who,
-                    mysql_shown(why, shown, sizeof shown));
+        found_add(f, mysql_needs_replication(c) || s->read_only ? VITAL_FAIL : VITAL_WARN, VITAL_R_REPLICATION, "%s is broken: %s", who,
+                  mysql_shown(why, shown, sizeof shown));
     if (!ch->has_lag)
         return;
-    const struct mysql_limit l = { &c->lag.warn_above, &c->lag.fail_above, m->was_lag[which], true, MYSQL_AS_TIME };
-    char behind[MYSQL_AMOUNT];
-    mysql_limit(f, &l, ch->lag * 1e6, 0, VITAL_R_LAGGING, "%s is %s behind", who, mysql_span(ch->lag * 1e6, behind));
+    char behind[FOUND_AMOUNT];
+    found_above(f, &c->lag, m->was_lag[which], &(struct found_measure){ FOUND_TIME, ch->lag * 1e6, 0, VITAL_R_LAGGING }, "%s is %s behind", who,
+                found_span(ch->lag * 1e6, behind));
 }
 
-static void judge_replication(struct vital_probe *p, struct mysql_found *f, const struct mysql_seen *s)
+static void judge_replication(struct vital_probe *p, struct found *f, const struct mysql_seen *s)
 {
     const struct mysql_conf *c = p->conf;
     bool needed = mysql_needs_replication(c);
@@ -124,16 +124,16 @@ static void judge_replication(struct vital_probe *p, struct mysql_found *f, cons
     }
     vital_number(p, MYSQL_N_CHANNELS, s->channel_count);
     if (s->strange_replication) {
-        mysql_found(f, VITAL_FAIL, VITAL_R_BAD_REPLY, "the replication status has not the columns that are known");
+        found_add(f, VITAL_FAIL, VITAL_R_BAD_REPLY, "the replication status has not the columns that are known");
         return;
     }
     if (!s->channel_count && needed)
-        mysql_found(f, VITAL_FAIL, VITAL_R_REPLICATION, "the server replicates from nowhere: no source is configured");
+        found_add(f, VITAL_FAIL, VITAL_R_REPLICATION, "the server replicates from nowhere: no source is configured");
     for (unsigned i = 0; i < s->channel_count && i < MYSQL_CHANNELS_MAX; i++)
         judge_channel(p, f, s, i);
 }
 
-static void judge_gtid(struct vital_probe *p, struct mysql_found *f, const struct mysql_seen *s)
+static void judge_gtid(struct vital_probe *p, struct found *f, const struct mysql_seen *s)
 {
     const struct mysql_conf *c = p->conf;
     char missing[80], at[160];
@@ -142,13 +142,13 @@ static void judge_gtid(struct vital_probe *p, struct mysql_found *f, const struc
     if (s->gtid.code)
         failed(f, "its position", &s->gtid);
     else if ((mysql_gtid_form(c->gtid) == MYSQL_GTID_MARIADB) != s->mariadb)
-        mysql_found(f, VITAL_FAIL, VITAL_R_CONFIG, "`gtid` is a position of %s, the server is %s", s->mariadb ? "MySQL" : "MariaDB",
-                    s->mariadb ? "MariaDB" : "MySQL");
+        found_add(f, VITAL_FAIL, VITAL_R_CONFIG, "`gtid` is a position of %s, the server is %s", s->mariadb ? "MySQL" : "MariaDB",
+                  s->mariadb ? "MariaDB" : "MySQL");
     else if (s->mariadb && !mysql_gtid_reached(c->gtid, s->gtid_at, missing, sizeof missing))
-        mysql_found(f, VITAL_FAIL, VITAL_R_LAGGING, "the server has not reached %s, it is at %s", missing,
-                    *s->gtid_at ? mysql_shown(s->gtid_at, at, sizeof at) : "no position");
+        found_add(f, VITAL_FAIL, VITAL_R_LAGGING, "the server has not reached %s, it is at %s", missing,
+                  *s->gtid_at ? mysql_shown(s->gtid_at, at, sizeof at) : "no position");
     else if (!s->mariadb && !s->gtid_reached)
-        mysql_found(f, VITAL_FAIL, VITAL_R_LAGGING, "the server has not reached %.80s", c->gtid);
+        found_add(f, VITAL_FAIL, VITAL_R_LAGGING, "the server has not reached %.80s", c->gtid);
 }
 
 /* ---- queries ------------------------------------------------------------------------------------------------ */
@@ -160,7 +160,7 @@ static bool number_of(const struct mysql_answer *a, double *value)
     return a->has_value && end != a->value && !*end && isfinite(*value);
 }
 
-static void judge_number(struct vital_probe *p, struct mysql_found *f, unsigned which, const struct mysql_answer *a, const char *name)
+static void judge_number(struct vital_probe *p, struct found *f, unsigned which, const struct mysql_answer *a, const char *name)
 {
     const struct mysql_conf *c = p->conf;
     const struct mysql_query *q = (const struct mysql_query *)c->queries.items + which;
@@ -173,31 +173,30 @@ static void judge_number(struct vital_probe *p, struct mysql_found *f, unsigned 
     if (!wanted)
         return;
     if (!is_number) {
-        mysql_found(f, VITAL_FAIL, VITAL_R_MISMATCH, "%s answers %s, which is no number", name,
-                    a->has_value ? mysql_shown(a->value, shown, sizeof shown) : a->rows ? "NULL" : "no row");
+        found_add(f, VITAL_FAIL, VITAL_R_MISMATCH, "%s answers %s, which is no number", name,
+                  a->has_value ? mysql_shown(a->value, shown, sizeof shown) : a->rows ? "NULL" : "no row");
         return;
     }
-    const struct mysql_limit up = { &q->warn_above, &q->fail_above, m->was_value[which][0], true, MYSQL_AS_COUNT };
-    const struct mysql_limit down = { &q->warn_below, &q->fail_below, m->was_value[which][1], false, MYSQL_AS_COUNT };
-    mysql_limit(f, &up, value, 0, VITAL_R_THRESHOLD, "%s answers %.10g", name, value);
-    mysql_limit(f, &down, value, 0, VITAL_R_THRESHOLD, "%s answers %.10g", name, value);
+    const struct found_measure is = { FOUND_COUNT, value, 0, VITAL_R_THRESHOLD };
+    found_above(f, &(struct found_ceiling){ q->warn_above, q->fail_above }, m->was_value[which][0], &is, "%s answers %.10g", name, value);
+    found_below(f, &(struct found_floor){ q->warn_below, q->fail_below }, m->was_value[which][1], &is, "%s answers %.10g", name, value);
 }
 
-static void judge_text(struct vital_probe *p, struct mysql_found *f, const struct mysql_query *q, const struct mysql_answer *a, const char *name)
+static void judge_text(struct vital_probe *p, struct found *f, const struct mysql_query *q, const struct mysql_answer *a, const char *name)
 {
     char shown[80];
     const char *is = a->has_value ? mysql_shown(a->value, shown, sizeof shown) : a->rows ? "NULL" : "no row";
     if (q->equals && (!a->has_value || a->cut || strcmp(a->value, q->equals) != 0))
-        mysql_found(f, VITAL_FAIL, VITAL_R_MISMATCH, "%s answers %s, expected %.80s", name, is, q->equals);
+        found_add(f, VITAL_FAIL, VITAL_R_MISMATCH, "%s answers %s, expected %.80s", name, is, q->equals);
     if (q->matches && (!a->has_value || !p->host->match(p, q->matches, a->value, strlen(a->value))))
-        mysql_found(f, VITAL_FAIL, VITAL_R_MISMATCH, "%s answers %s, which does not match", name, is);
+        found_add(f, VITAL_FAIL, VITAL_R_MISMATCH, "%s answers %s, which does not match", name, is);
     if (q->min_rows >= 0 && a->rows < q->min_rows)
-        mysql_found(f, VITAL_FAIL, VITAL_R_COUNT, "%s has %u rows, expected at least %lld", name, a->rows, (long long)q->min_rows);
+        found_add(f, VITAL_FAIL, VITAL_R_COUNT, "%s has %u rows, expected at least %lld", name, a->rows, (long long)q->min_rows);
     if (q->max_rows >= 0 && a->rows > q->max_rows)
-        mysql_found(f, VITAL_FAIL, VITAL_R_COUNT, "%s has %u rows, expected at most %lld", name, a->rows, (long long)q->max_rows);
+        found_add(f, VITAL_FAIL, VITAL_R_COUNT, "%s has %u rows, expected at most %lld", name, a->rows, (long long)q->max_rows);
 }
 
-static void judge_queries(struct vital_probe *p, struct mysql_found *f, const struct mysql_seen *s)
+static void judge_queries(struct vital_probe *p, struct found *f, const struct mysql_seen *s)
 {
     const struct mysql_conf *c = p->conf;
     const struct mysql_query *queries = c->queries.items;
@@ -221,14 +220,14 @@ static void judge_queries(struct vital_probe *p, struct mysql_found *f, const st
 
 /* ---- the end ------------------------------------------------------------------------------------------------ */
 
-static void judge_slowness(struct vital_probe *p, struct mysql_found *f, double took)
+static void judge_slowness(struct vital_probe *p, struct found *f, double took)
 {
     const struct mysql_conf *c = p->conf;
     struct mysql *m = p->priv;
-    char is[MYSQL_AMOUNT], most[MYSQL_AMOUNT];
+    char is[FOUND_AMOUNT], most[FOUND_AMOUNT];
     vital_number(p, MYSQL_N_TOTAL, took / 1e6);
     if (vital_above(&c->warn_above, took, &m->was_slow))
-        mysql_found(f, VITAL_WARN, VITAL_R_SLOW, "the attempt took %s, warns above %s", mysql_span(took, is), mysql_span(c->warn_above.enter, most));
+        found_add(f, VITAL_WARN, VITAL_R_SLOW, "the attempt took %s, warns above %s", found_span(took, is), found_span(c->warn_above.enter, most));
 }
 
 static double worst_lag(const struct mysql_seen *s)
@@ -242,11 +241,11 @@ static double worst_lag(const struct mysql_seen *s)
 static void all_is_well(struct vital_probe *p, const struct mysql_seen *s)
 {
     const struct mysql_conf *c = p->conf;
-    char replication[80] = "", behind[MYSQL_AMOUNT];
+    char replication[80] = "", behind[FOUND_AMOUNT];
     if (c->replication != MYSQL_REPLICATION_IGNORE && s->replication.code)
         snprintf(replication, sizeof replication, "; replication is not looked at: not permitted");
     else if (s->channel_count)
-        snprintf(replication, sizeof replication, "; replication is %s behind", mysql_span(worst_lag(s) * 1e6, behind));
+        snprintf(replication, sizeof replication, "; replication is %s behind", found_span(worst_lag(s) * 1e6, behind));
     vital_finish(p, VITAL_PASS, VITAL_R_OK, "%s %.*s, %s, %.0f of %.0f connections%s", s->mariadb ? "MariaDB" : "MySQL",
                  (int)strcspn(s->version, "-"), s->version, s->read_only ? "read-only" : "writable", s->connections, s->connections_max, replication);
 }
@@ -254,7 +253,7 @@ static void all_is_well(struct vital_probe *p, const struct mysql_seen *s)
 void mysql_judge(struct vital_probe *p, const struct mysql_seen *s)
 {
     struct mysql *m = p->priv;
-    struct mysql_found f = { .class = VITAL_PASS };
+    struct found f = { .class = VITAL_PASS };
     bool answered = s->failed_at > MYSQL_STATUS || s->complete;
     if (s->login)
         vital_number(p, MYSQL_N_LOGIN, (double)s->login / 1e6);
@@ -270,9 +269,7 @@ void mysql_judge(struct vital_probe *p, const struct mysql_seen *s)
         judge_queries(p, &f, s);
     }
     judge_slowness(p, &f, (double)(vital_now(p) - m->began));
-    if (*f.text)
-        vital_finish(p, f.class, f.reason, "%s", f.text);
-    else
+    if (!found_finish(p, &f))
         all_is_well(p, s);
 }
 

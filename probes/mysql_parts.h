@@ -2,12 +2,11 @@
  *
  * libmariadb blocks: in name service, in connect, in the TLS handshake. So one attempt is one job: mysql.c copies all that
  * it needs into a block and submits it, mysql_run.c (the only one that knows the library) asks the server and writes down
- * what it said, mysql_judge.c, back on the loop, says what that means. mysql_error.c, mysql_status.c and mysql_found.c are
- * pure. */
+ * what it said, mysql_judge.c, back on the loop, says what that means. mysql_error.c and mysql_status.c are pure. */
 #ifndef PROBES_MYSQL_PARTS_H
 #define PROBES_MYSQL_PARTS_H
 
-#include "mysql_found.h"
+#include "found.h"
 #include "mysql_status.h"
 #include "vital_probe.h"
 
@@ -25,7 +24,6 @@ enum {
 };
 
 struct mysql_tls_conf { uint8_t mode; const char *ca, *cert, *key; };
-struct mysql_ceiling { struct vital_threshold warn_above, fail_above; };
 
 struct mysql_query {
     const char *query, *name, *equals;
@@ -43,7 +41,7 @@ struct mysql_conf {
     const char *database;
     struct mysql_tls_conf tls;
     uint8_t role, replication;
-    struct mysql_ceiling lag, connections;
+    struct found_ceiling lag, connections;
     const char *gtid;
     struct vital_list queries;
     struct vital_threshold warn_above;

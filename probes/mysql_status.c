@@ -6,6 +6,21 @@
 #include <string.h>
 #include <strings.h>
 
+/* ---- texts -------------------------------------------------------------------------------------------------- */
+
+const char *mysql_shown(const char *text, char *room, size_t size)
+{
+    size_t at = 0;
+    for (; text && *text && at + 4 < size; text++)
+        room[at++] = (unsigned char)*text < 0x20 || *text == 0x7f ? ' ' : *text;
+    if (text && *text) {
+        memcpy(room + at, "...", 3);
+        at += 3;
+    }
+    room[at] = '\0';
+    return room;
+}
+
 /* ---- replication -------------------------------------------------------------------------------------------- */
 
 const char *mysql_column(const struct mysql_row *r, const char *name)

@@ -22,6 +22,8 @@ struct mysql_channel {
     char io_error[MYSQL_ERROR_TEXT], sql_error[MYSQL_ERROR_TEXT];
 };
 
+/* A server's text, cut, and in one line. */
+const char *mysql_shown(const char *text, char *room, size_t size);
 const char *mysql_column(const struct mysql_row *, const char *name);      /* NULL: absent or NULL; any case */
 /* One row of SHOW (ALL) REPLICA(S) STATUS or SHOW (ALL) SLAVE(S) STATUS, of MySQL or MariaDB. False: that is none. */
 bool mysql_channel_read(const struct mysql_row *, struct mysql_channel *);

@@ -71,7 +71,7 @@ static void conclude(struct vital_probe *p)
 {
     const struct pg_conf *c = p->conf;
     struct pg *g = p->priv;
-    char good[400], is[PG_AMOUNT], most[PG_AMOUNT];
+    char good[400], is[FOUND_AMOUNT], most[FOUND_AMOUNT];
     double took = (double)(vital_now(p) - g->began);
     describe(g, g->session.tls, good, sizeof good);
     vital_number(p, PG_N_TLS, g->session.tls);
@@ -79,15 +79,13 @@ static void conclude(struct vital_probe *p)
     vital_number(p, PG_N_TOTAL, took / 1e6);
     pg_judge_chain(p, &g->session.chain);
     if (vital_above(&c->warn_above, took, &g->was.slow))
-        pg_found(&g->found, VITAL_WARN, VITAL_R_SLOW, "the attempt took %s, warns above %s", pg_span(took, is), pg_span(c->warn_above.enter, most));
+        found_add(&g->found, VITAL_WARN, VITAL_R_SLOW, "the attempt took %s, warns above %s", found_span(took, is),
+                  found_span(c->warn_above.enter, most));
     p->host->close(g->patience);
     g->patience = NULL;
     settle_session(p);
     pg_drop_files(g);
-    const struct pg_found *f = &g->found;
-    if (*f->worst)
-        vital_finish(p, f->class, f->reason, "%s%s%s", f->worst, *f->others ? "; " : "", f->others);
-    else
+    if (!found_finish(p, &g->found))
         vital_finish(p, VITAL_PASS, VITAL_R_OK, "%s", good);
 }
 
@@ -190,7 +188,7 @@ static void facts_asked(struct vital_probe *p, const struct pg_error *e)
         return;
     }
     if (!pg_role_fits(c, &g->facts) && *g->failures)
-        pg_found(&g->found, VITAL_FAIL, VITAL_R_ROLE, "%s", g->failures);
+        found_add(&g->found, VITAL_FAIL, VITAL_R_ROLE, "%s", g->failures);
     pg_judge_facts(p, where);
     g->query = 0;
     ask_next(p);
@@ -235,7 +233,7 @@ static void pg_start(struct vital_probe *p)
     g->began = vital_now(p);
     g->resolved = 0;
     g->failures[0] = '\0';
-    g->found = (struct pg_found){ .class = VITAL_PASS };
+    g->found = (struct found){ .class = VITAL_PASS };
     if (!g->login.host_count)
         pg_login_read(p->conf, &g->login, &option);
     if (is_login_due(p)) {

@@ -193,20 +193,20 @@ static const char *const severity_words[] = { "ignore", "warn", "fail", NULL };
     VITAL_OPT(type, warn_below, THRESHOLD, .help = "warn when " what),                               \
     VITAL_OPT(type, fail_below, THRESHOLD, .help = "fail when " what)
 
-static const struct vital_opt lag_rows[] = { CEILING_ROWS(struct pg_ceiling, VITAL_IN_TIME, "a standby is longer behind than this"), VITAL_OPT_END };
-static const struct vital_opt lag_bytes_rows[] = { CEILING_ROWS(struct pg_ceiling, VITAL_IN_BYTES, "a standby is more bytes behind than this"), VITAL_OPT_END };
+static const struct vital_opt lag_rows[] = { CEILING_ROWS(struct found_ceiling, VITAL_IN_TIME, "a standby is longer behind than this"), VITAL_OPT_END };
+static const struct vital_opt lag_bytes_rows[] = { CEILING_ROWS(struct found_ceiling, VITAL_IN_BYTES, "a standby is more bytes behind than this"), VITAL_OPT_END };
 static const struct vital_opt connections_rows[] = {
-    CEILING_ROWS(struct pg_ceiling, VITAL_PERCENT, "more connections are used than this: a count, or a share of max_connections minus the reserved ones"),
+    CEILING_ROWS(struct found_ceiling, VITAL_PERCENT, "more connections are used than this: a count, or a share of max_connections minus the reserved ones"),
     VITAL_OPT_END,
 };
 static const struct vital_opt transaction_rows[] = {
-    CEILING_ROWS(struct pg_ceiling, VITAL_IN_TIME, "the oldest transaction, prepared ones included, is older than this"), VITAL_OPT_END,
+    CEILING_ROWS(struct found_ceiling, VITAL_IN_TIME, "the oldest transaction, prepared ones included, is older than this"), VITAL_OPT_END,
 };
 static const struct vital_opt xid_rows[] = {
-    CEILING_ROWS(struct pg_ceiling, VITAL_PERCENT, "the oldest transaction id is this far on the way to the wraparound, where writes stop"), VITAL_OPT_END,
+    CEILING_ROWS(struct found_ceiling, VITAL_PERCENT, "the oldest transaction id is this far on the way to the wraparound, where writes stop"), VITAL_OPT_END,
 };
-static const struct vital_opt standby_count_rows[] = { FLOOR_ROWS(struct pg_floor, "fewer standbys stream from this server"), VITAL_OPT_END };
-static const struct vital_opt certificate_rows[] = { FLOOR_ROWS(struct pg_floor, "a certificate of the server's chain has fewer days left than this"), VITAL_OPT_END };
+static const struct vital_opt standby_count_rows[] = { FLOOR_ROWS(struct found_floor, "fewer standbys stream from this server"), VITAL_OPT_END };
+static const struct vital_opt certificate_rows[] = { FLOOR_ROWS(struct found_floor, "a certificate of the server's chain has fewer days left than this"), VITAL_OPT_END };
 
 static const struct vital_opt query_rows[] = {
     VITAL_OPT(struct pg_query, query, STRING, .flags = VITAL_BARE | VITAL_REQUIRED, .help = "one statement; its first column's first value is looked at"),

@@ -21,10 +21,11 @@ void pg_judge_role(struct pg *g, const struct pg_conf *c, const char *where)
 {
     const struct pg_facts *f = &g->facts;
     if (!pg_role_fits(c, f))
-        pg_found(&g->found, VITAL_FAIL, VITAL_R_ROLE, "%s is a %s, a %s is expected", where, f->recovery ? "standby" : "primary",
-                 f->recovery ? "primary" : "standby");
+        found_add(&g->found, VITAL_FAIL, VITAL_R_ROLE, "%s is a %s, a %s is expected", where, f->recovery ? "standby" : "primary",
+                  f->recovery ? "primary" : "standby");
     if (c->writable && f->read_only)
-        pg_found(&g->found, VITAL_FAIL, VITAL_R_READ_ONLY, "%s is read-only: %s", where, f->recovery ? "a standby" : "default_transaction_read_only is on");
+        found_add(&g->found, VITAL_FAIL, VITAL_R_READ_ONLY, "%s is read-only: %s", where,
+                  f->recovery ? "a standby" : "default_transaction_read_only is on");
 }
 
 /* ---- on a standby ------------------------------------------------------------------------------------------- */
@@ -35,22 +36,22 @@ static void judge_own_lag(struct vital_probe *p, const char *where)
     struct pg *g = p->priv;
     const struct pg_facts *f = &g->facts;
     const char *paused = f->paused ? ", its replay is paused" : "";
-    char amount[PG_AMOUNT];
+    char amount[FOUND_AMOUNT];
     vital_number(p, PG_N_RECEIVER, f->receivers > 0);
     if (f->lag_known || (f->own.measured && f->receivers > 0)) {
         double lag = f->own.measured && f->receivers > 0 ? pg_standby_lag(&g->own_mark, &f->own, vital_now(p)) : f->own.lag;
         vital_number(p, PG_N_LAG, lag / 1e6);
-        pg_above(&g->found, &c->lag, g->was.lag, &(struct pg_measure){ PG_TIME, lag, 0, VITAL_R_LAGGING }, "standby %s is %s behind%s", where,
-                 pg_span(lag, amount), paused);
+        found_above(&g->found, &c->lag, g->was.lag, &(struct found_measure){ FOUND_TIME, lag, 0, VITAL_R_LAGGING }, "standby %s is %s behind%s", where,
+                    found_span(lag, amount), paused);
     }
     if (f->own.measured) {
         double bytes = f->own.now > f->own.replayed ? f->own.now - f->own.replayed : 0;
         vital_number(p, PG_N_LAG_BYTES, bytes);
-        pg_above(&g->found, &c->lag_bytes, g->was.lag_bytes, &(struct pg_measure){ PG_BYTES, bytes, 0, VITAL_R_LAGGING },
-                 "standby %s has %s to replay%s", where, pg_bytes(bytes, amount), paused);
+        found_above(&g->found, &c->lag_bytes, g->was.lag_bytes, &(struct found_measure){ FOUND_BYTES, bytes, 0, VITAL_R_LAGGING },
+                    "standby %s has %s to replay%s", where, found_bytes(bytes, amount), paused);
     }
     if (f->receivers <= 0 && c->receiver != PG_SAYS_IGNORE)
-        pg_found(&g->found, class_of(c->receiver), VITAL_R_REPLICATION, "standby %s receives nothing from its primary", where);
+        found_add(&g->found, class_of(c->receiver), VITAL_R_REPLICATION, "standby %s receives nothing from its primary", where);
 }
 
 /* ---- on a primary ------------------------------------------------------------------------------------------- */
@@ -88,16 +89,16 @@ static void judge_standby(struct vital_probe *p, const struct pg_standby *s, uns
 {
     const struct pg_conf *c = p->conf;
     struct pg *g = p->priv;
-    char amount[PG_AMOUNT];
+    char amount[FOUND_AMOUNT];
     if (!s->measured)
         return;
     double lag = pg_standby_lag(mark_of(g, s->name), s, vital_now(p)), bytes = s->now > s->replayed ? s->now - s->replayed : 0;
     vital_number_of(p, PG_N_STANDBY_LAG, s->name, lag / 1e6);
     vital_number_of(p, PG_N_STANDBY_LAG_BYTES, s->name, bytes);
-    pg_above(&g->found, &c->lag, g->was.standby_lag[which], &(struct pg_measure){ PG_TIME, lag, 0, VITAL_R_LAGGING }, "standby %s is %s behind", s->name,
-             pg_span(lag, amount));
-    pg_above(&g->found, &c->lag_bytes, g->was.standby_lag_bytes[which], &(struct pg_measure){ PG_BYTES, bytes, 0, VITAL_R_LAGGING },
-             "standby %s is %s behind", s->name, pg_bytes(bytes, amount));
+    found_above(&g->found, &c->lag, g->was.standby_lag[which], &(struct found_measure){ FOUND_TIME, lag, 0, VITAL_R_LAGGING }, "standby %s is %s behind",
+                s->name, found_span(lag, amount));
+    found_above(&g->found, &c->lag_bytes, g->was.standby_lag_bytes[which], &(struct found_measure){ FOUND_BYTES, bytes, 0, VITAL_R_LAGGING },
+                "standby %s is %s behind", s->name, found_bytes(bytes, amount));
 }
 
 static const struct pg_standby *find_standby(const struct pg_facts *f, const char *name)
@@ -113,9 +114,9 @@ static void judge_named(struct vital_probe *p, const char *name, unsigned which)
     struct pg *g = p->priv;
     const struct pg_standby *s = find_standby(&g->facts, name);
     if (!s)
-        pg_found(&g->found, VITAL_FAIL, VITAL_R_REPLICATION, "standby %s is not connected", name);
+        found_add(&g->found, VITAL_FAIL, VITAL_R_REPLICATION, "standby %s is not connected", name);
     else if (strcmp(s->state, "streaming") != 0)
-        pg_found(&g->found, VITAL_FAIL, VITAL_R_REPLICATION, "standby %s does not stream, its state is %s", name, s->state);
+        found_add(&g->found, VITAL_FAIL, VITAL_R_REPLICATION, "standby %s does not stream, its state is %s", name, s->state);
     else
         judge_standby(p, s, which);
 }
@@ -124,7 +125,7 @@ static bool may_see_standbys(struct pg *g)
 {
     for (unsigned i = 0; i < g->facts.standby_count; i++)
         if (!g->facts.standbys[i].state[0]) {
-            pg_found(&g->found, VITAL_FAIL, VITAL_R_PERMISSION, "user %s may not see the standbys' state: grant pg_monitor to it", g->login.user);
+            found_add(&g->found, VITAL_FAIL, VITAL_R_PERMISSION, "user %s may not see the standbys' state: grant pg_monitor to it", g->login.user);
             return false;
         }
     return true;
@@ -135,12 +136,12 @@ static void judge_standbys(struct vital_probe *p, const char *where)
     const struct pg_conf *c = p->conf;
     struct pg *g = p->priv;
     const char *const *names = c->standbys.items;
-    bool wanted = c->standbys.count || pg_is_set_floor(&c->standby_count) || pg_is_set(&c->lag) || pg_is_set(&c->lag_bytes);
+    bool wanted = c->standbys.count || found_has_floor(&c->standby_count) || found_has_ceiling(&c->lag) || found_has_ceiling(&c->lag_bytes);
     if (!wanted || !may_see_standbys(g))
         return;
     vital_number(p, PG_N_STANDBYS, g->facts.streaming);
-    pg_below(&g->found, &c->standby_count, g->was.standby_count, &(struct pg_measure){ PG_COUNT, g->facts.streaming, 0, VITAL_R_COUNT },
-             "%u standbys stream from %s", g->facts.streaming, where);
+    found_below(&g->found, &c->standby_count, g->was.standby_count, &(struct found_measure){ FOUND_COUNT, g->facts.streaming, 0, VITAL_R_COUNT },
+                "%u standbys stream from %s", g->facts.streaming, where);
     for (unsigned i = 0; i < c->standbys.count; i++)
         judge_named(p, names[i], i);
     for (unsigned i = 0; i < g->facts.standby_count && !c->standbys.count; i++)
@@ -160,8 +161,10 @@ static void judge_connections(struct vital_probe *p)
     vital_number(p, PG_N_CONNECTIONS_MAX, f->connections_max);
     if (f->connections_max > 0)
         vital_number(p, PG_N_CONNECTIONS_RATIO, f->connections / f->connections_max);
-    pg_above(&g->found, &c->connections, g->was.connections, &(struct pg_measure){ PG_COUNT, f->connections, f->connections_max, VITAL_R_THRESHOLD },
-             "%.0f of %.0f connections are in use (%.0f more are reserved)", f->connections, f->connections_max, f->connections_total - f->connections_max);
+    found_above(&g->found, &c->connections, g->was.connections,
+                &(struct found_measure){ FOUND_COUNT, f->connections, f->connections_max, VITAL_R_THRESHOLD },
+                "%.0f of %.0f connections are in use (%.0f more are reserved)", f->connections, f->connections_max,
+                f->connections_total - f->connections_max);
 }
 
 static void judge_transactions(struct vital_probe *p)
@@ -169,16 +172,17 @@ static void judge_transactions(struct vital_probe *p)
     const struct pg_conf *c = p->conf;
     struct pg *g = p->priv;
     const struct pg_facts *f = &g->facts;
-    char amount[PG_AMOUNT];
+    char amount[FOUND_AMOUNT];
     bool prepared = f->prepared_age > f->transaction_age;
     double age = prepared ? f->prepared_age : f->transaction_age;
     if (f->transactions_seen && !f->transactions_known)
-        pg_found(&g->found, VITAL_WARN, VITAL_R_PERMISSION, "user %s may not see other sessions' transactions: grant pg_monitor to it", g->login.user);
+        found_add(&g->found, VITAL_WARN, VITAL_R_PERMISSION, "user %s may not see other sessions' transactions: grant pg_monitor to it",
+                  g->login.user);
     if (!f->transactions_known)
         return;
     vital_number(p, PG_N_TRANSACTION_AGE, age / 1e6);
-    pg_above(&g->found, &c->transaction_age, g->was.transaction_age, &(struct pg_measure){ PG_TIME, age, 0, VITAL_R_AGE },
-             "the oldest %stransaction is %s old", prepared ? "prepared " : "", pg_span(age, amount));
+    found_above(&g->found, &c->transaction_age, g->was.transaction_age, &(struct found_measure){ FOUND_TIME, age, 0, VITAL_R_AGE },
+                "the oldest %stransaction is %s old", prepared ? "prepared " : "", found_span(age, amount));
 }
 
 static void judge_xid(struct vital_probe *p)
@@ -190,8 +194,8 @@ static void judge_xid(struct vital_probe *p)
         return;
     vital_number(p, PG_N_XID_AGE, f->xid_age);
     vital_number(p, PG_N_XID_RATIO, f->xid_age / WRAPAROUND);
-    pg_above(&g->found, &c->xid_age, g->was.xid_age, &(struct pg_measure){ PG_COUNT, f->xid_age, WRAPAROUND, VITAL_R_AGE },
-             "the oldest transaction id is %.0f old, %.3g%% of the way to the wraparound", f->xid_age, 100 * f->xid_age / WRAPAROUND);
+    found_above(&g->found, &c->xid_age, g->was.xid_age, &(struct found_measure){ FOUND_COUNT, f->xid_age, WRAPAROUND, VITAL_R_AGE },
+                "the oldest transaction id is %.0f old, %.3g%% of the way to the wraparound", f->xid_age, 100 * f->xid_age / WRAPAROUND);
 }
 
 void pg_judge_facts(struct vital_probe *p, const char *where)
@@ -216,9 +220,9 @@ void pg_judge_chain(struct vital_probe *p, const struct pg_chain *chain)
     if (!chain->known)
         return;
     vital_number(p, PG_N_CERT_DAYS, chain->days);
-    pg_below(&g->found, &c->certificate, g->was.certificate,
-             &(struct pg_measure){ PG_DAYS, chain->days, 0, chain->days < 0 ? VITAL_R_CERT_EXPIRED : VITAL_R_CERT_EXPIRING },
-             "the certificate %s has %.0f days left", chain->subject, chain->days);
+    found_below(&g->found, &c->certificate, g->was.certificate,
+                &(struct found_measure){ FOUND_DAYS, chain->days, 0, chain->days < 0 ? VITAL_R_CERT_EXPIRED : VITAL_R_CERT_EXPIRING },
+                "the certificate %s has %.0f days left", chain->subject, chain->days);
 }
 
 /* ---- queries ------------------------------------------------------------------------------------------------ */
@@ -229,18 +233,20 @@ static void judge_rows(struct vital_probe *p, const struct pg_query *q, const ch
     int64_t rows = g->session.rows;
     vital_number_of(p, PG_N_QUERY_ROWS, name, rows);
     if (rows < q->rows_min)
-        pg_found(&g->found, VITAL_FAIL, VITAL_R_COUNT, "`%s` has %lld rows, at least %lld are expected", name, (long long)rows, (long long)q->rows_min);
+        found_add(&g->found, VITAL_FAIL, VITAL_R_COUNT, "`%s` has %lld rows, at least %lld are expected", name, (long long)rows,
+                  (long long)q->rows_min);
     if (q->rows_max >= 0 && rows > q->rows_max)
-        pg_found(&g->found, VITAL_FAIL, VITAL_R_COUNT, "`%s` has %lld rows, at most %lld are expected", name, (long long)rows, (long long)q->rows_max);
+        found_add(&g->found, VITAL_FAIL, VITAL_R_COUNT, "`%s` has %lld rows, at most %lld are expected", name, (long long)rows,
+                  (long long)q->rows_max);
 }
 
 static void judge_number(struct vital_probe *p, const struct pg_query *q, const char *name, double value)
 {
     struct pg *g = p->priv;
-    const struct pg_measure m = { PG_COUNT, value, 0, VITAL_R_THRESHOLD };
+    const struct found_measure m = { FOUND_COUNT, value, 0, VITAL_R_THRESHOLD };
     vital_number_of(p, PG_N_QUERY_VALUE, name, value);
-    pg_above(&g->found, &(struct pg_ceiling){ q->warn_above, q->fail_above }, g->was.queries[g->query], &m, "`%s` is %.10g", name, value);
-    pg_below(&g->found, &(struct pg_floor){ q->warn_below, q->fail_below }, g->was.queries[g->query] + 2, &m, "`%s` is %.10g", name, value);
+    found_above(&g->found, &(struct found_ceiling){ q->warn_above, q->fail_above }, g->was.queries[g->query], &m, "`%s` is %.10g", name, value);
+    found_below(&g->found, &(struct found_floor){ q->warn_below, q->fail_below }, g->was.queries[g->query] + 2, &m, "`%s` is %.10g", name, value);
 }
 
 static void judge_value(struct vital_probe *p, const struct pg_query *q, const char *name)
@@ -251,18 +257,18 @@ static void judge_value(struct vital_probe *p, const struct pg_query *q, const c
     const char *said = !g->session.rows ? "no row" : g->value_null ? "null" : pg_shown(g->value, g->value_len, 80, shown, sizeof shown);
     if (!g->session.rows || g->value_null) {
         if (expects)
-            pg_found(&g->found, VITAL_FAIL, VITAL_R_MISMATCH, "`%s` yields %s", name, said);
+            found_add(&g->found, VITAL_FAIL, VITAL_R_MISMATCH, "`%s` yields %s", name, said);
         return;
     }
     if (q->equals && (g->value_cut || strcmp(g->value, q->equals) != 0))
-        pg_found(&g->found, VITAL_FAIL, VITAL_R_MISMATCH, "`%s` yields %s, not %s", name, said, q->equals);
+        found_add(&g->found, VITAL_FAIL, VITAL_R_MISMATCH, "`%s` yields %s, not %s", name, said, q->equals);
     if (q->matches && !p->host->match(p, q->matches, g->value, g->value_len))
-        pg_found(&g->found, VITAL_FAIL, VITAL_R_MISMATCH, "`%s` yields %s, which does not match", name, said);
+        found_add(&g->found, VITAL_FAIL, VITAL_R_MISMATCH, "`%s` yields %s, which does not match", name, said);
     double value = strtod(g->value, &end);
     if (end != g->value && !*end && isfinite(value))
         judge_number(p, q, name, value);
     else if (limits)
-        pg_found(&g->found, VITAL_FAIL, VITAL_R_MISMATCH, "`%s` yields %s, not a number", name, said);
+        found_add(&g->found, VITAL_FAIL, VITAL_R_MISMATCH, "`%s` yields %s, not a number", name, said);
 }
 
 void pg_judge_query(struct vital_probe *p, const char *name)

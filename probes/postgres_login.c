@@ -32,7 +32,7 @@ void pg_note_failure(struct pg *g, enum vital_reason reason, const char *text)
 static void give_up(struct vital_probe *p)
 {
     struct pg *g = p->priv;
-    char text[PG_FOUND_TEXT];
+    char text[FOUND_TEXT];
     snprintf(text, sizeof text, "%s", g->failures);
     pg_fail(p, VITAL_FAIL, g->reason, text);
 }
@@ -56,11 +56,11 @@ static void too_long(struct vital_probe *p, void *arg)
 {
     (void)arg;
     struct pg *g = p->priv;
-    char where[300], text[400], took[PG_AMOUNT];
+    char where[300], text[400], took[FOUND_AMOUNT];
     g->patience = NULL;
     bool asking = g->session.open;
     snprintf(text, sizeof text, "%s %s within %s", pg_where(g, where, sizeof where), missing(&g->session),
-             pg_span((double)(vital_now(p) - (asking ? g->ask_began : g->login_began)), took));
+             found_span((double)(vital_now(p) - (asking ? g->ask_began : g->login_began)), took));
     if (asking) {
         pg_fail(p, VITAL_FAIL, VITAL_R_TIMEOUT, text);
         return;

@@ -4,7 +4,7 @@
  * postgres_login.c    files, hosts, addresses: the way to a session            postgres_connect.c  libpq's login, off the loop where it computes
  * postgres_session.c  one connection: questions, holding, its end             postgres_chain.c    the server's certificate
  * postgres_sql.c      the one question about the server, and its answer         postgres_judge.c    what that answer means
- * postgres_text.c     errors, URLs, hosts and password files, taken apart       postgres_found.c    findings and thresholds
+ * postgres_text.c     errors, URLs, hosts and password files, taken apart       found.c             findings and thresholds
  *
  * What blocks in libpq never runs on the loop: names come from the host, files are read by a helper and handed over as
  * memory, the certificate is verified and the password is hashed (SCRAM: 3 to 7 ms) in a helper thread. */
@@ -13,7 +13,7 @@
 
 #include <postgresql/libpq-fe.h>
 
-#include "postgres_found.h"
+#include "found.h"
 #include "postgres_text.h"
 #include "vital_probe.h"
 
@@ -40,9 +40,9 @@ struct pg_conf {
     uint64_t login_every;
     uint8_t role, receiver;
     bool writable;
-    struct pg_ceiling lag, lag_bytes, connections, transaction_age, xid_age;
+    struct found_ceiling lag, lag_bytes, connections, transaction_age, xid_age;
     struct vital_list standbys;
-    struct pg_floor standby_count, certificate;
+    struct found_floor standby_count, certificate;
     struct vital_list queries;
     struct vital_threshold warn_above;
 };
@@ -176,13 +176,13 @@ struct pg {
     struct vital_io *patience;
     /* why the hosts so far did not do */
     enum vital_reason reason;
-    char failures[PG_FOUND_TEXT];
+    char failures[FOUND_TEXT];
     struct pg_facts facts;
     unsigned query;
     char value[PG_VALUE_CAP];
     size_t value_len;
     bool value_null, value_cut;
-    struct pg_found found;
+    struct found found;
     struct pg_was was;
     struct pg_mark own_mark, marks[PG_STANDBYS_MAX];
 };

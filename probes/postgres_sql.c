@@ -32,9 +32,9 @@
 
 void pg_sql_facts(const struct pg_conf *c, char room[PG_SQL_CAP])
 {
-    bool standbys = c->standbys.count || pg_is_set_floor(&c->standby_count) || pg_is_set(&c->lag) || pg_is_set(&c->lag_bytes);
-    snprintf(room, PG_SQL_CAP, "%s%s%s%s%s%s", SQL_ROLE, SQL_LAG, standbys ? SQL_STANDBYS : "", pg_is_set(&c->connections) ? SQL_CONNECTIONS : "",
-             pg_is_set(&c->transaction_age) ? SQL_TRANSACTIONS : "", pg_is_set(&c->xid_age) ? SQL_XID : "");
+    bool standbys = c->standbys.count || found_has_floor(&c->standby_count) || found_has_ceiling(&c->lag) || found_has_ceiling(&c->lag_bytes);
+    snprintf(room, PG_SQL_CAP, "%s%s%s%s%s%s", SQL_ROLE, SQL_LAG, standbys ? SQL_STANDBYS : "", found_has_ceiling(&c->connections) ? SQL_CONNECTIONS : "",
+             found_has_ceiling(&c->transaction_age) ? SQL_TRANSACTIONS : "", found_has_ceiling(&c->xid_age) ? SQL_XID : "");
 }
 
 bool pg_sql_bounded(const char *sql, uint64_t timeout, char *room, size_t size)

@@ -59,9 +59,9 @@ void redis_error(struct redis *r, const char *where, const struct redis_value *v
     if (*r->found.worst && r->found.class == VITAL_FAIL && r->found.reason == reason)
         return; /* said already */
     if (v->kind == REDIS_ERROR)
-        redis_found(&r->found, VITAL_FAIL, reason, "%s: %s", where, redis_shown(v->text, v->len, 140, shown, sizeof shown));
+        found_add(&r->found, VITAL_FAIL, reason, "%s: %s", where, redis_shown(v->text, v->len, 140, shown, sizeof shown));
     else
-        redis_found(&r->found, VITAL_FAIL, reason, "%s: an answer of another kind than was asked for", where);
+        found_add(&r->found, VITAL_FAIL, reason, "%s: an answer of another kind than was asked for", where);
 }
 
 enum vital_reason redis_end_text(const struct redis_link *l, enum vital_reason reason, const char *text, char *room, size_t size)
@@ -110,8 +110,9 @@ static void judge_certificate(struct vital_probe *p, const struct redis_link *l)
     vital_number(p, REDIS_N_CERT_DAYS, days);
     redis_shown(certs[first].subject ? certs[first].subject : "?", strlen(certs[first].subject ? certs[first].subject : "?"), 100, subject,
                 sizeof subject);
-    redis_below(&r->found, &c->certificate, r->was.certificate, REDIS_DAYS, days,
-                days < 0 ? VITAL_R_CERT_EXPIRED : VITAL_R_CERT_EXPIRING, "the certificate of %s has %.0f days left", subject, days);
+    found_below(&r->found, &c->certificate, r->was.certificate,
+                &(struct found_measure){ FOUND_DAYS, days, 0, days < 0 ? VITAL_R_CERT_EXPIRED : VITAL_R_CERT_EXPIRING },
+                "the certificate of %s has %.0f days left", subject, days);
 }
 
 static void judge_slowness(struct vital_probe *p)
@@ -119,11 +120,11 @@ static void judge_slowness(struct vital_probe *p)
     const struct redis_conf *c = p->conf;
     struct redis *r = p->priv;
     double took = (double)(vital_now(p) - r->began);
-    char is[REDIS_AMOUNT], most[REDIS_AMOUNT];
+    char is[FOUND_AMOUNT], most[FOUND_AMOUNT];
     vital_number(p, REDIS_N_TOTAL, took / 1e6);
     if (vital_above(&c->warn_above, took, &r->was.slow))
-        redis_found(&r->found, VITAL_WARN, VITAL_R_SLOW, "the attempt took %s, warns above %s", redis_span(took, is),
-                    redis_span(c->warn_above.enter, most));
+        found_add(&r->found, VITAL_WARN, VITAL_R_SLOW, "the attempt took %s, warns above %s", found_span(took, is),
+                  found_span(c->warn_above.enter, most));
 }
 
 static void forget_attempt(struct redis *r)
@@ -146,10 +147,7 @@ void redis_conclude(struct vital_probe *p, const struct redis_link *l)
     forget_attempt(r);
     bool login_refused = *r->found.worst && r->found.reason == VITAL_R_AUTH;
     redis_links_settle(p, &r->links, c->hold && !login_refused);
-    const struct redis_found *f = &r->found;
-    if (*f->worst)
-        vital_finish(p, f->class, f->reason, "%s%s%s", f->worst, *f->others ? "; " : "", f->others);
-    else
+    if (!found_finish(p, &r->found))
         vital_finish(p, VITAL_PASS, VITAL_R_OK, "%s", r->good);
 }
 
@@ -162,7 +160,7 @@ static void redis_start(struct vital_probe *p)
     forget_attempt(r);
     r->running = true;
     r->began = vital_now(p);
-    r->found = (struct redis_found){ .class = VITAL_PASS };
+    r->found = (struct found){ .class = VITAL_PASS };
     r->good[0] = '\0';
     if (c->mode == REDIS_SENTINEL) {
         redis_sentinel_begin(p);
@@ -332,21 +330,21 @@ static const struct vital_opt memory_rows[] = {
     VITAL_OPT_END,
 };
 static const struct vital_opt clients_rows[] = {
-    CEILING_ROWS(struct redis_ceiling, VITAL_PERCENT, "more clients are connected than this: a count, or a share of maxclients"), VITAL_OPT_END,
+    CEILING_ROWS(struct found_ceiling, VITAL_PERCENT, "more clients are connected than this: a count, or a share of maxclients"), VITAL_OPT_END,
 };
 static const struct vital_opt lag_rows[] = {
-    CEILING_ROWS(struct redis_ceiling, VITAL_IN_TIME,
+    CEILING_ROWS(struct found_ceiling, VITAL_IN_TIME,
                  "a replica has not heard from its master for longer than this; on a master: has not heard from its slowest replica"),
     VITAL_OPT_END,
 };
 static const struct vital_opt lag_bytes_rows[] = {
-    CEILING_ROWS(struct redis_ceiling, VITAL_IN_BYTES, "on a master, the farthest replica is more bytes behind than this"), VITAL_OPT_END,
+    CEILING_ROWS(struct found_ceiling, VITAL_IN_BYTES, "on a master, the farthest replica is more bytes behind than this"), VITAL_OPT_END,
 };
 static const struct vital_opt replicas_rows[] = {
-    FLOOR_ROWS(struct redis_floor, "the master has fewer replicas online than this; in a cluster: any of the masters"), VITAL_OPT_END,
+    FLOOR_ROWS(struct found_floor, "the master has fewer replicas online than this; in a cluster: any of the masters"), VITAL_OPT_END,
 };
 static const struct vital_opt certificate_rows[] = {
-    FLOOR_ROWS(struct redis_floor, "a certificate of the server's chain has fewer days left than this"), VITAL_OPT_END,
+    FLOOR_ROWS(struct found_floor, "a certificate of the server's chain has fewer days left than this"), VITAL_OPT_END,
 };
 
 static const struct vital_opt command_rows[] = {

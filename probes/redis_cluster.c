@@ -63,11 +63,10 @@ static void judge_slots(struct redis *r)
 {
     const struct redis_cluster *k = &r->cluster;
     if (!redis_field_is(k->info->text, "cluster_state", "ok"))
-        redis_found(&r->found, VITAL_FAIL, VITAL_R_CLUSTER, "%s says that the cluster is down: %u of %d slots are served",
-                    r->seeds.link->where, k->nodes.served, REDIS_SLOTS);
+        found_add(&r->found, VITAL_FAIL, VITAL_R_CLUSTER, "%s says that the cluster is down: %u of %d slots are served", r->seeds.link->where,
+                  k->nodes.served, REDIS_SLOTS);
     else if (k->nodes.served < REDIS_SLOTS)
-        redis_found(&r->found, VITAL_FAIL, VITAL_R_CLUSTER, "%u of %d slots are served, says %s", k->nodes.served, REDIS_SLOTS,
-                    r->seeds.link->where);
+        found_add(&r->found, VITAL_FAIL, VITAL_R_CLUSTER, "%u of %d slots are served, says %s", k->nodes.served, REDIS_SLOTS, r->seeds.link->where);
 }
 
 static void judge_nodes(struct vital_probe *p, const struct census *census)
@@ -77,11 +76,12 @@ static void judge_nodes(struct vital_probe *p, const struct census *census)
     const struct redis_nodes *nodes = &r->cluster.nodes;
     char name[160];
     if (census->failed && c->failed_nodes != REDIS_SAYS_IGNORE)
-        redis_found(&r->found, redis_class(c->failed_nodes), VITAL_R_CLUSTER, "%u of %u nodes %s failed, %s%s", census->failed, nodes->count,
-                    census->failed == 1 ? "has" : "have", node_text(census->lost, name, sizeof name), census->failed == 1 ? "" : " for one");
+        found_add(&r->found, redis_class(c->failed_nodes), VITAL_R_CLUSTER, "%u of %u nodes %s failed, %s%s", census->failed, nodes->count,
+                  census->failed == 1 ? "has" : "have", node_text(census->lost, name, sizeof name), census->failed == 1 ? "" : " for one");
     if (census->bereft)
-        redis_below(&r->found, &c->replicas, r->was.replicas, REDIS_COUNT, census->fewest, VITAL_R_REPLICATION, "master %s has %u %s",
-                    node_text(census->bereft, name, sizeof name), census->fewest, census->fewest == 1 ? "replica" : "replicas");
+        found_below(&r->found, &c->replicas, r->was.replicas, &(struct found_measure){ FOUND_COUNT, census->fewest, 0, VITAL_R_REPLICATION },
+                    "master %s has %u %s", node_text(census->bereft, name, sizeof name), census->fewest,
+                    census->fewest == 1 ? "replica" : "replicas");
 }
 
 static void conclude(struct vital_probe *p)
@@ -128,8 +128,8 @@ static bool answer_peer(struct vital_probe *p, struct redis_link *l, unsigned qu
         redis_error(r, l->where, v, VITAL_R_CLUSTER);
     } else if (!redis_field_is(v->text, "cluster_state", "ok")) {
         redis_field_number(v->text, "cluster_slots_ok", &slots);
-        redis_found(&r->found, VITAL_FAIL, VITAL_R_CLUSTER, "master %s says that the cluster is down: %.0f of %d slots are served", l->where,
-                    slots, REDIS_SLOTS);
+        found_add(&r->found, VITAL_FAIL, VITAL_R_CLUSTER, "master %s says that the cluster is down: %.0f of %d slots are served", l->where, slots,
+                  REDIS_SLOTS);
     }
     return false;
 }
@@ -143,10 +143,10 @@ static void peer_done(struct vital_probe *p, struct redis_link *l)
 static void peer_gone(struct vital_probe *p, struct redis_link *l, enum vital_reason reason, const char *text)
 {
     struct redis *r = p->priv;
-    char about[REDIS_FOUND_TEXT];
+    char about[FOUND_TEXT];
     reason = redis_end_text(l, reason, text, about, sizeof about);
     bool own = reason == VITAL_R_NO_FDS || reason == VITAL_R_NO_THREAD;
-    redis_found(&r->found, own ? VITAL_INTERNAL : VITAL_FAIL, own ? reason : VITAL_R_CLUSTER, "the slots of a master cannot be reached: %s", about);
+    found_add(&r->found, own ? VITAL_INTERNAL : VITAL_FAIL, own ? reason : VITAL_R_CLUSTER, "the slots of a master cannot be reached: %s", about);
     one_less(p);
 }
 
@@ -164,7 +164,7 @@ static void peers_out_of_patience(struct vital_probe *p, void *arg)
     r->cluster.patience = NULL;
     for (const struct redis_link *l = r->links; l; l = l->next)
         if (is_silent(l))
-            redis_found(&r->found, VITAL_FAIL, VITAL_R_CLUSTER, "master %s does not answer in time", l->where);
+            found_add(&r->found, VITAL_FAIL, VITAL_R_CLUSTER, "master %s does not answer in time", l->where);
     conclude(p);
 }
 
@@ -247,7 +247,7 @@ static void done(struct vital_probe *p, struct redis_link *l)
 
 static void gone(struct vital_probe *p, struct redis_link *l, enum vital_reason reason, const char *text)
 {
-    char about[REDIS_FOUND_TEXT];
+    char about[FOUND_TEXT];
     reason = redis_end_text(l, reason, text, about, sizeof about);
     redis_seeds_failed(p, reason, about);
 }
@@ -256,7 +256,7 @@ static void out(struct vital_probe *p)
 {
     struct redis *r = p->priv;
     bool own = r->seeds.reason == VITAL_R_NO_FDS || r->seeds.reason == VITAL_R_NO_THREAD;
-    redis_found(&r->found, own ? VITAL_INTERNAL : VITAL_FAIL, r->seeds.reason, "no seed tells about the cluster: %s", r->seeds.failures);
+    found_add(&r->found, own ? VITAL_INTERNAL : VITAL_FAIL, r->seeds.reason, "no seed tells about the cluster: %s", r->seeds.failures);
     redis_conclude(p, NULL);
 }
 

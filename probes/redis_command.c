@@ -91,10 +91,10 @@ static const char *text_of(const struct redis_value *v, char room[32], size_t *l
 
 static void judge_limits(struct redis *r, const struct redis_command *c, bool was[4], const char *label, double number)
 {
-    const struct redis_ceiling ceiling = { c->warn_above, c->fail_above };
-    const struct redis_floor floor = { c->warn_below, c->fail_below };
-    redis_above(&r->found, &ceiling, was, REDIS_COUNT, number, 0, VITAL_R_THRESHOLD, "%s is %.10g", label, number);
-    redis_below(&r->found, &floor, was + 2, REDIS_COUNT, number, VITAL_R_THRESHOLD, "%s is %.10g", label, number);
+    const struct found_ceiling ceiling = { c->warn_above, c->fail_above };
+    const struct found_floor floor = { c->warn_below, c->fail_below };
+    found_above(&r->found, &ceiling, was, &(struct found_measure){ FOUND_COUNT, number, 0, VITAL_R_THRESHOLD }, "%s is %.10g", label, number);
+    found_below(&r->found, &floor, was + 2, &(struct found_measure){ FOUND_COUNT, number, 0, VITAL_R_THRESHOLD }, "%s is %.10g", label, number);
 }
 
 static bool has_limits(const struct redis_command *c)
@@ -121,13 +121,13 @@ void redis_command_judge(struct vital_probe *p, unsigned which, const struct red
     if (numeric)
         vital_number_of(p, REDIS_N_COMMAND, label, number);
     if (c->equals && (strlen(c->equals) != len || memcmp(c->equals, text, len) != 0))
-        redis_found(&r->found, VITAL_FAIL, VITAL_R_MISMATCH, "%s is \"%s\", not \"%s\"", label, shown, c->equals);
+        found_add(&r->found, VITAL_FAIL, VITAL_R_MISMATCH, "%s is \"%s\", not \"%s\"", label, shown, c->equals);
     if (c->matches && !p->host->match(p, c->matches, text, len))
-        redis_found(&r->found, VITAL_FAIL, VITAL_R_MISMATCH, "%s is \"%s\", which does not match", label, shown);
+        found_add(&r->found, VITAL_FAIL, VITAL_R_MISMATCH, "%s is \"%s\", which does not match", label, shown);
     if (numeric)
         judge_limits(r, c, r->was.commands[which], label, number);
     else if (has_limits(c))
-        redis_found(&r->found, VITAL_FAIL, VITAL_R_MISMATCH, "%s is \"%s\", which is not a number", label, shown);
+        found_add(&r->found, VITAL_FAIL, VITAL_R_MISMATCH, "%s is \"%s\", which is not a number", label, shown);
 }
 
 /* ---- prepare() ---------------------------------------------------------------------------------------------- */

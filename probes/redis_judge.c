@@ -43,21 +43,21 @@ static void judge_role(const struct judged *j)
     if (!role || !role->count)
         return;
     if (is_text(role->items[0], "sentinel"))
-        redis_found(&j->r->found, VITAL_FAIL, VITAL_R_CONFIG, "%s is a Sentinel: use `mode: sentinel` and `hosts`", j->who);
+        found_add(&j->r->found, VITAL_FAIL, VITAL_R_CONFIG, "%s is a Sentinel: use `mode: sentinel` and `hosts`", j->who);
     else if (wants_replica && is_text(role->items[0], "master"))
-        redis_found(&j->r->found, VITAL_FAIL, VITAL_R_ROLE, "%s is a master, a replica is expected", j->who);
+        found_add(&j->r->found, VITAL_FAIL, VITAL_R_ROLE, "%s is a master, a replica is expected", j->who);
     else if (!wants_replica && is_text(role->items[0], "slave"))
-        redis_found(&j->r->found, VITAL_FAIL, VITAL_R_ROLE, "%s is a replica%s, a master is expected", j->who,
-                    j->s->must_be_master ? " (Sentinel names it as the master)" : "");
+        found_add(&j->r->found, VITAL_FAIL, VITAL_R_ROLE, "%s is a replica%s, a master is expected", j->who,
+                  j->s->must_be_master ? " (Sentinel names it as the master)" : "");
 }
 
-static void found_link(const struct judged *j, const char *how, double since)
+static void note_link(const struct judged *j, const char *how, double since)
 {
-    char span[REDIS_AMOUNT], age[REDIS_AMOUNT + 8] = "";
+    char span[FOUND_AMOUNT], age[FOUND_AMOUNT + 8] = "";
     if (since >= 0)
-        snprintf(age, sizeof age, " for %s", redis_span(since * 1e6, span));
+        snprintf(age, sizeof age, " for %s", found_span(since * 1e6, span));
     if (j->c->link != REDIS_SAYS_IGNORE && !has_failed(j, VITAL_R_REPLICATION))
-        redis_found(&j->r->found, redis_class(j->c->link), VITAL_R_REPLICATION, "%s is a replica whose link to its master is %s%s", j->who, how, age);
+        found_add(&j->r->found, redis_class(j->c->link), VITAL_R_REPLICATION, "%s is a replica whose link to its master is %s%s", j->who, how, age);
 }
 
 static void judge_replica(const struct judged *j)
@@ -69,13 +69,13 @@ static void judge_replica(const struct judged *j)
     lag = up ? last : down;
     vital_number(j->p, REDIS_N_LINK_UP, up);
     if (!up)
-        found_link(j, redis_field_is(j->info, "master_sync_in_progress", "1") ? "down while it copies everything anew" : "down", down);
+        note_link(j, redis_field_is(j->info, "master_sync_in_progress", "1") ? "down while it copies everything anew" : "down", down);
     if (lag < 0)
         return;
     vital_number(j->p, REDIS_N_LAG, lag);
-    char span[REDIS_AMOUNT];
-    redis_above(&j->r->found, &j->c->lag, j->r->was.lag, REDIS_TIME, lag * 1e6, 0, VITAL_R_LAGGING,
-                "%s has heard nothing from its master for %s", j->who, redis_span(lag * 1e6, span));
+    char span[FOUND_AMOUNT];
+    found_above(&j->r->found, &j->c->lag, j->r->was.lag, &(struct found_measure){ FOUND_TIME, lag * 1e6, 0, VITAL_R_LAGGING },
+                "%s has heard nothing from its master for %s", j->who, found_span(lag * 1e6, span));
 }
 
 static void report_replica(const struct judged *j, const struct redis_replica *one, double behind)
@@ -103,15 +103,15 @@ static unsigned judge_master(const struct judged *j)
         }
     }
     vital_number(j->p, REDIS_N_REPLICAS, online);
-    redis_below(&j->r->found, &j->c->replicas, j->r->was.replicas, REDIS_COUNT, online, VITAL_R_REPLICATION,
+    found_below(&j->r->found, &j->c->replicas, j->r->was.replicas, &(struct found_measure){ FOUND_COUNT, online, 0, VITAL_R_REPLICATION },
                 "%s has %u %s online", j->who, online, online == 1 ? "replica" : "replicas");
-    char amount[REDIS_AMOUNT];
+    char amount[FOUND_AMOUNT];
     if (online)
-        redis_above(&j->r->found, &j->c->lag, j->r->was.lag, REDIS_TIME, slowest.lag * 1e6, 0, VITAL_R_LAGGING,
-                    "replica %s last reported to %s %s ago", slowest.name, j->who, redis_span(slowest.lag * 1e6, amount));
+        found_above(&j->r->found, &j->c->lag, j->r->was.lag, &(struct found_measure){ FOUND_TIME, slowest.lag * 1e6, 0, VITAL_R_LAGGING },
+                    "replica %s last reported to %s %s ago", slowest.name, j->who, found_span(slowest.lag * 1e6, amount));
     if (online)
-        redis_above(&j->r->found, &j->c->lag_bytes, j->r->was.lag_bytes, REDIS_BYTES, most, 0, VITAL_R_LAGGING,
-                    "replica %s is %s behind %s", farthest.name, redis_bytes(most, amount), j->who);
+        found_above(&j->r->found, &j->c->lag_bytes, j->r->was.lag_bytes, &(struct found_measure){ FOUND_BYTES, most, 0, VITAL_R_LAGGING },
+                    "replica %s is %s behind %s", farthest.name, found_bytes(most, amount), j->who);
     return online;
 }
 
@@ -120,7 +120,7 @@ static void judge_link_by_role(const struct judged *j)
 {
     const struct redis_value *role = j->s->role;
     if (role && role->count > 3 && is_text(role->items[0], "slave") && !is_text(role->items[3], "connected"))
-        found_link(j, "down", -1);
+        note_link(j, "down", -1);
 }
 
 /* ---- memory, persistence, clients --------------------------------------------------------------------------- */
@@ -128,22 +128,22 @@ static void judge_link_by_role(const struct judged *j)
 static void judge_memory(const struct judged *j, bool master)
 {
     double used = 0, limit = 0, aside = 0;
-    char is[REDIS_AMOUNT], most[REDIS_AMOUNT];
+    char is[FOUND_AMOUNT], most[FOUND_AMOUNT];
     number(j, "used_memory", REDIS_N_MEMORY, &used);
     number(j, "maxmemory", REDIS_N_MEMORY_MAX, &limit);
     redis_field_number(j->info, "mem_not_counted_for_evict", &aside);
     if (limit > 0)
         vital_number(j->p, REDIS_N_MEMORY_RATIO, used / limit);
-    redis_bytes(used, is);
-    redis_bytes(limit, most);
+    found_bytes(used, is);
+    found_bytes(limit, most);
     bool full = limit > 0 && master && used - aside > limit && redis_field_is(j->info, "maxmemory_policy", "noeviction");
     if (full && j->c->memory.full != REDIS_SAYS_IGNORE && !has_failed(j, VITAL_R_MEMORY)) {
-        redis_found(&j->r->found, redis_class(j->c->memory.full), VITAL_R_MEMORY,
-                    "%s is full and refuses writes: %s used of %s (maxmemory, noeviction)", j->who, is, most);
+        found_add(&j->r->found, redis_class(j->c->memory.full), VITAL_R_MEMORY,
+                  "%s is full and refuses writes: %s used of %s (maxmemory, noeviction)", j->who, is, most);
         return;
     }
-    const struct redis_ceiling limits = { j->c->memory.warn_above, j->c->memory.fail_above };
-    redis_above(&j->r->found, &limits, j->r->was.memory, REDIS_BYTES, used, limit, VITAL_R_MEMORY,
+    const struct found_ceiling limits = { j->c->memory.warn_above, j->c->memory.fail_above };
+    found_above(&j->r->found, &limits, j->r->was.memory, &(struct found_measure){ FOUND_BYTES, used, limit, VITAL_R_MEMORY },
                 limit > 0 ? "%s uses %s of %s" : "%s uses %s", j->who, is, most);
 }
 
@@ -166,7 +166,7 @@ static void judge_persistence(const struct judged *j)
     if (redis_field_number(j->info, "rdb_last_save_time", &saved) && saved > 0)
         vital_number(j->p, REDIS_N_SAVE_AGE, difftime(time(NULL), (time_t)saved));
     if (problem && j->c->persistence != REDIS_SAYS_IGNORE && !has_failed(j, VITAL_R_PERSISTENCE))
-        redis_found(&j->r->found, redis_class(j->c->persistence), VITAL_R_PERSISTENCE, "%s cannot save its data: %s", j->who, problem);
+        found_add(&j->r->found, redis_class(j->c->persistence), VITAL_R_PERSISTENCE, "%s cannot save its data: %s", j->who, problem);
 }
 
 static void judge_clients(const struct judged *j)
@@ -176,13 +176,13 @@ static void judge_clients(const struct judged *j)
     number(j, "connected_clients", REDIS_N_CLIENTS, &clients);
     number(j, "maxclients", REDIS_N_CLIENTS_MAX, &most);
     number(j, "blocked_clients", REDIS_N_BLOCKED, &other);
-    redis_above(&r->found, &j->c->clients, r->was.clients, REDIS_COUNT, clients, most, VITAL_R_TOO_MANY_CLIENTS,
+    found_above(&r->found, &j->c->clients, r->was.clients, &(struct found_measure){ FOUND_COUNT, clients, most, VITAL_R_TOO_MANY_CLIENTS },
                 most > 0 ? "%s has %.0f clients of %.0f" : "%s has %.0f clients", j->who, clients, most);
     if (!number(j, "rejected_connections", REDIS_N_REJECTED, &rejected))
         return;
     if (r->rejected_known && rejected > r->rejected && j->c->rejected != REDIS_SAYS_IGNORE)
-        redis_found(&r->found, redis_class(j->c->rejected), VITAL_R_TOO_MANY_CLIENTS,
-                    "%s has turned %.0f clients away since the last attempt (maxclients)", j->who, rejected - r->rejected);
+        found_add(&r->found, redis_class(j->c->rejected), VITAL_R_TOO_MANY_CLIENTS,
+                  "%s has turned %.0f clients away since the last attempt (maxclients)", j->who, rejected - r->rejected);
     r->rejected = rejected;
     r->rejected_known = true;
 }
@@ -192,15 +192,15 @@ static void judge_clients(const struct judged *j)
 static void judge_loading(const struct judged *j)
 {
     double percent = -1, left = -1;
-    char span[REDIS_AMOUNT], progress[80] = "";
+    char span[FOUND_AMOUNT], progress[80] = "";
     if (j->info && redis_field_number(j->info, "loading_loaded_perc", &percent)) {
         vital_number(j->p, REDIS_N_LOADED, percent / 100);
         if (redis_field_number(j->info, "loading_eta_seconds", &left) && left >= 0)
-            snprintf(progress, sizeof progress, ": %.0f%% done, %s to go", percent, redis_span(left * 1e6, span));
+            snprintf(progress, sizeof progress, ": %.0f%% done, %s to go", percent, found_span(left * 1e6, span));
         else
             snprintf(progress, sizeof progress, ": %.0f%% done", percent);
     }
-    redis_found(&j->r->found, VITAL_FAIL, VITAL_R_LOADING, "%s is loading its data into memory%s", j->who, progress);
+    found_add(&j->r->found, VITAL_FAIL, VITAL_R_LOADING, "%s is loading its data into memory%s", j->who, progress);
 }
 
 static bool needs_info(const struct redis_conf *c)
@@ -213,8 +213,8 @@ static bool needs_info(const struct redis_conf *c)
 static void sum_up(const struct judged *j, bool master, unsigned online)
 {
     double used = 0;
-    char amount[REDIS_AMOUNT], span[REDIS_AMOUNT], replicas[40] = "";
-    redis_span((double)j->s->pinged, span);
+    char amount[FOUND_AMOUNT], span[FOUND_AMOUNT], replicas[40] = "";
+    found_span((double)j->s->pinged, span);
     if (!j->info) {
         snprintf(j->r->good, sizeof j->r->good, "%s answers in %s%s", j->who, span,
                  j->s->no_info ? "; INFO is not permitted, so nothing more is known" : "");
@@ -224,7 +224,7 @@ static void sum_up(const struct judged *j, bool master, unsigned online)
     if (master && online)
         snprintf(replicas, sizeof replicas, " with %u %s", online, online == 1 ? "replica" : "replicas");
     snprintf(j->r->good, sizeof j->r->good, "%s, a %s%s, answers in %s; %s used", j->who, master ? "master" : "replica", replicas, span,
-             redis_bytes(used, amount));
+             found_bytes(used, amount));
 }
 
 void redis_server_judge(struct vital_probe *p, struct redis_server *s)
@@ -255,7 +255,7 @@ void redis_server_judge(struct vital_probe *p, struct redis_server *s)
     } else {
         judge_link_by_role(&j);
         if (s->no_info && needs_info(j.c))
-            redis_found(&j.r->found, VITAL_FAIL, VITAL_R_PERMISSION, "%s does not permit INFO, which the configured limits need (+info)", j.who);
+            found_add(&j.r->found, VITAL_FAIL, VITAL_R_PERMISSION, "%s does not permit INFO, which the configured limits need (+info)", j.who);
     }
     sum_up(&j, master, online);
 }

@@ -6,7 +6,7 @@
 #ifndef PROBES_REDIS_PARTS_H
 #define PROBES_REDIS_PARTS_H
 
-#include "redis_found.h"
+#include "found.h"
 #include "redis_link.h"
 #include "redis_text.h"
 #include "vital_probe.h"
@@ -42,8 +42,8 @@ struct redis_conf {
     bool hold, info;
     const char *write_test;
     struct redis_memory_conf memory;
-    struct redis_ceiling clients, lag, lag_bytes;
-    struct redis_floor replicas, certificate;
+    struct found_ceiling clients, lag, lag_bytes;
+    struct found_floor replicas, certificate;
     struct vital_list commands;
     struct vital_threshold warn_above;
 };
@@ -79,7 +79,7 @@ struct redis_seeds {
     struct redis_link *link;
     struct vital_io *patience;
     enum vital_reason reason;           /* why the most telling one did not do */
-    char failures[REDIS_FOUND_TEXT];
+    char failures[FOUND_TEXT];
 };
 
 struct redis_sentinel {
@@ -110,7 +110,7 @@ struct redis {
     bool running;
     uint64_t began;
     struct redis_link *links;
-    struct redis_found found;
+    struct found found;
     struct redis_server server;
     struct redis_seeds seeds;
     struct redis_sentinel sentinel;

@@ -96,11 +96,11 @@ static void out(struct vital_probe *p)
     bool own = r->seeds.reason == VITAL_R_NO_FDS || r->seeds.reason == VITAL_R_NO_THREAD;
     if (r->sentinel.found) {
         if (c->quorum != REDIS_SAYS_IGNORE)
-            redis_found(&r->found, redis_class(c->quorum), VITAL_R_QUORUM, "%s cannot be failed over: %s", c->master, r->seeds.failures);
+            found_add(&r->found, redis_class(c->quorum), VITAL_R_QUORUM, "%s cannot be failed over: %s", c->master, r->seeds.failures);
         ask_master(p);
         return;
     }
-    redis_found(&r->found, own ? VITAL_INTERNAL : VITAL_FAIL, r->seeds.reason, "no Sentinel tells where %s is: %s", c->master, r->seeds.failures);
+    found_add(&r->found, own ? VITAL_INTERNAL : VITAL_FAIL, r->seeds.reason, "no Sentinel tells where %s is: %s", c->master, r->seeds.failures);
     redis_conclude(p, NULL);
 }
 
@@ -127,7 +127,7 @@ static void done(struct vital_probe *p, struct redis_link *l)
 
 static void gone(struct vital_probe *p, struct redis_link *l, enum vital_reason reason, const char *text)
 {
-    char about[REDIS_FOUND_TEXT];
+    char about[FOUND_TEXT];
     reason = redis_end_text(l, reason, text, about, sizeof about);
     redis_seeds_failed(p, reason, about);
 }

@@ -51,8 +51,8 @@ static void answer_ping(struct vital_probe *p, struct redis_link *l, const struc
     else if (v->kind == REDIS_ERROR)
         redis_error(r, l->where, v, VITAL_R_BAD_REPLY);
     else
-        redis_found(&r->found, VITAL_FAIL, VITAL_R_BAD_REPLY, "%s answers PING with \"%s\"", l->where,
-                    redis_shown(v->text ? v->text : "", v->len, 40, shown, sizeof shown));
+        found_add(&r->found, VITAL_FAIL, VITAL_R_BAD_REPLY, "%s answers PING with \"%s\"", l->where,
+                  redis_shown(v->text ? v->text : "", v->len, 40, shown, sizeof shown));
 }
 
 static void answer_info(struct redis *r, struct redis_link *l, const struct redis_value *v)
@@ -111,13 +111,13 @@ static void done(struct vital_probe *p, struct redis_link *l)
 static void gone(struct vital_probe *p, struct redis_link *l, enum vital_reason reason, const char *text)
 {
     struct redis *r = p->priv;
-    char about[REDIS_FOUND_TEXT];
+    char about[FOUND_TEXT];
     if (!*r->found.worst || r->found.class != VITAL_FAIL) {
         reason = redis_end_text(l, reason, text, about, sizeof about);
         bool own = reason == VITAL_R_NO_FDS || reason == VITAL_R_NO_THREAD;
         bool named = !strncmp(about, l->where, strlen(l->where));
-        redis_found(&r->found, own ? VITAL_INTERNAL : VITAL_FAIL, reason, "%s%s%s", r->server.prefix,
-                    *r->server.prefix && !named ? "cannot be reached: " : "", about);
+        found_add(&r->found, own ? VITAL_INTERNAL : VITAL_FAIL, reason, "%s%s%s", r->server.prefix,
+                  *r->server.prefix && !named ? "cannot be reached: " : "", about);
     }
     redis_conclude(p, l);
 }

@@ -597,12 +597,13 @@ TEST(texts_stay_in_one_line_and_in_their_room)
     CHECK_TEXT(mysql_shown("a\nb\x7f", room, sizeof room), "a b ");
     CHECK_TEXT(mysql_shown("a long text that goes on", room, sizeof room), "a long t...");
     CHECK_TEXT(mysql_shown(NULL, room, sizeof room), "");
-    struct mysql_found f = { .class = VITAL_PASS };
+    struct found f = { .class = VITAL_PASS };
     for (unsigned i = 0; i < 50; i++)
-        mysql_found(&f, i == 30 ? VITAL_FAIL : VITAL_WARN, i == 30 ? VITAL_R_ROLE : VITAL_R_SLOW, "finding number %u", i);
+        found_add(&f, i == 30 ? VITAL_FAIL : VITAL_WARN, i == 30 ? VITAL_R_ROLE : VITAL_R_SLOW, "finding number %u", i);
     CHECK_INT(f.class, VITAL_FAIL);
     CHECK_INT(f.reason, VITAL_R_ROLE);
-    CHECK(!strncmp(f.text, "finding number 30; finding number 0; ", 37));
+    CHECK_TEXT(f.worst, "finding number 30");
+    CHECK(!strncmp(f.others, "finding number 0; finding number 1; ", 36));
 }
 
 /* ---- prepare() ---------------------------------------------------------------------------------------------- */

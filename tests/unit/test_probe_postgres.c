@@ -264,9 +264,9 @@ static void row(const char *key, const char *label, const char *a, const char *b
     pg_sql_row(&pg()->facts, (const char *const[]){ key, label, a, b, c, d });
 }
 
-static const struct pg_found *judged(void)
+static const struct found *judged(void)
 {
-    pg()->found = (struct pg_found){ .class = VITAL_PASS };
+    pg()->found = (struct found){ .class = VITAL_PASS };
     fake.running = true;
     fake.number_count = 0;
     pg_judge_facts(&fake.probe, "db:5432");
@@ -365,7 +365,7 @@ TEST(named_standbys)
     pg()->facts.standby_count = pg()->facts.streaming = 0;
     row("standby", "r1", "streaming", NULL, "1000", "800");
     row("standby", "r2", "catchup", NULL, "1000", "1");
-    const struct pg_found *f = judged();
+    const struct found *f = judged();
     CHECK_INT(f->class, VITAL_FAIL);
     CHECK(strstr(f->worst, "1 standbys stream"));
     CHECK(strstr(f->others, "r2 does not stream, its state is catchup"));
@@ -401,9 +401,9 @@ TEST(connections_transactions_and_ids)
     CHECK_INT(judged()->reason, VITAL_R_AGE);
 }
 
-static const struct pg_found *answered(const char *value, unsigned rows)
+static const struct found *answered(const char *value, unsigned rows)
 {
-    pg()->found = (struct pg_found){ .class = VITAL_PASS };
+    pg()->found = (struct found){ .class = VITAL_PASS };
     pg()->session.rows = rows;
     pg()->value_null = !value;
     pg()->value_len = value ? strlen(value) : 0;
