@@ -186,11 +186,18 @@ void json_format_number(struct buf *out, double value)
         whole++;
         part = 0;
     }
-    buf_printf(out, "%s%llu", value < 0 && (whole || part) ? "-" : "", (unsigned long long)whole);
-    if (!part)
-        return;
-    int digits = DECIMALS;
-    for (; part % 10 == 0; part /= 10)
-        digits--;
-    buf_printf(out, ".%0*llu", digits, (unsigned long long)part);
+    char text[40], *end = text + sizeof text, *at = end;
+    if (part) { /* from the last digit to the first; a scrape of many probes writes little else */
+        for (unsigned i = 0; i < DECIMALS; i++, part /= 10)
+            if (at != end || part % 10)
+                *--at = (char)('0' + part % 10);
+        *--at = '.';
+    }
+    bool shown = whole || at != end;
+    do
+        *--at = (char)('0' + whole % 10);
+    while (whole /= 10);
+    if (value < 0 && shown)
+        *--at = '-';
+    buf_add(out, at, (size_t)(end - at));
 }

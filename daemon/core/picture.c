@@ -32,7 +32,7 @@ static void paint_numbers(const struct painter *a, const struct probe *p, struct
             .unit = row->unit,
             .help = row->help,
             .label = row->label,
-            .label_value = row->label ? arena_copy(a->arena, n->items[i].label) : NULL,
+            .label_value = row->label ? arena_copy(a->arena, n->items[i].label ? n->items[i].label : "") : NULL,
             .counter = row->counter,
             .value = n->items[i].value,
         };

@@ -19,8 +19,8 @@ enum attempt { ATTEMPT_NONE, ATTEMPT_REFRESHING, ATTEMPT_RUNNING };
 
 struct number {
     double value;
+    char *label;                     /* NULL: none */
     uint16_t row;
-    char label[OUTCOME_LABEL_MAX];
 };
 struct numbers { struct number *items; uint16_t count, room; };
 
@@ -76,6 +76,7 @@ struct probe {
 
 struct probe *probe_check(struct probe *);               /* itself; aborts when it is none */
 struct probe *probe_new(const struct conf_probe *, const struct vital_host *, uint64_t now);
+void numbers_clear(struct numbers *);                    /* its room stays: attempts allocate nothing */
 void probe_free(struct probe *);                         /* a running attempt ends as cancelled */
 void probe_set_policy(struct probe *, const struct conf_probe *, uint64_t now);
 void probe_inherit(struct probe *, struct probe *old);   /* record and mode */

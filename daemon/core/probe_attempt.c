@@ -128,7 +128,7 @@ static void attempt_end(struct probe *p, const struct outcome *outcome, bool fin
         p->record.cancelled++;
         engine.stats.cancelled++;
     }
-    p->reported.count = 0;
+    numbers_clear(&p->reported);
 }
 
 static void attempt_cut(struct probe *p, enum vital_class class, enum vital_reason reason, const char *text)
@@ -261,7 +261,7 @@ static const char *number_mistake(const struct probe *p, unsigned row, const cha
 static struct number *number_place(struct numbers *n, unsigned row, const char *label)
 {
     for (unsigned i = 0; i < n->count; i++)
-        if (n->items[i].row == row && !strcmp(n->items[i].label, label))
+        if (n->items[i].row == row && !strcmp(n->items[i].label ? n->items[i].label : "", label))
             return &n->items[i];
     if (n->count == OUTCOME_NUMBERS_MAX)
         return NULL;
@@ -269,6 +269,7 @@ static struct number *number_place(struct numbers *n, unsigned row, const char *
         n->room = n->room ? (uint16_t)(n->room * 2) : FIRST_NUMBERS;
         n->items = mem_grow(n->items, n->room * sizeof *n->items);
     }
+    n->items[n->count] = (struct number){ .row = (uint16_t)row, .label = *label ? mem_copy(label) : NULL };
     return &n->items[n->count++];
 }
 
@@ -286,9 +287,7 @@ void probe_number(struct probe *p, unsigned row, const char *label, double value
         engine.stats.numbers_dropped++;
         return;
     }
-    n->row = (uint16_t)row;
     n->value = value;
-    memcpy(n->label, cut, sizeof cut);
 }
 
 void probe_nudge(struct probe *p)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -24,7 +25,9 @@ struct loop_signal {
 };
 
 static struct event_base *base;
-static struct event alarm_event;       /* the one libevent timer: ends the sleep */
+/* Ends the sleep. Not a timer of libevent's: that one is set anew in every turn, one system call each. */
+static struct event alarm_event;
+static int alarm_fd = -1;
 static uint64_t alarm_at;              /* what it is armed for; TIME_NEVER = not armed */
 static struct timer_heap timers;
 static struct list dead = { &dead, &dead };
@@ -48,8 +51,10 @@ static void note_awake(void)
 
 static void on_alarm(evutil_socket_t fd, short what, void *arg)
 {
-    (void)fd, (void)what, (void)arg;
-    alarm_at = TIME_NEVER;
+    uint64_t times;
+    (void)what, (void)arg;
+    if (read(fd, &times, sizeof times) > 0)
+        alarm_at = TIME_NEVER;
 }
 
 static _Noreturn void open_failed(const char *what)
@@ -66,13 +71,17 @@ void loop_open(void)
     if (!conf)
         open_failed("event_config_new");
     /* Cached time delays timers after a long callback; the coarse clock adds up to 5 ms; EVENT_NO* would change the backend. */
-    event_config_set_flag(conf, EVENT_BASE_FLAG_NO_CACHE_TIME | EVENT_BASE_FLAG_PRECISE_TIMER | EVENT_BASE_FLAG_IGNORE_ENV | EVENT_BASE_FLAG_NOLOCK);
+    event_config_set_flag(conf, EVENT_BASE_FLAG_NO_CACHE_TIME | EVENT_BASE_FLAG_IGNORE_ENV | EVENT_BASE_FLAG_NOLOCK);
     base = event_base_new_with_config(conf);
     event_config_free(conf);
     if (!base)
         open_failed("event_base_new");
     signal(SIGPIPE, SIG_IGN); /* TLS writes by write(2) */
-    event_assign(&alarm_event, base, -1, 0, on_alarm, NULL);
+    alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (alarm_fd < 0)
+        open_failed("timerfd_create");
+    event_assign(&alarm_event, base, alarm_fd, EV_READ | EV_PERSIST, on_alarm, NULL);
+    event_add(&alarm_event, NULL);
     alarm_at = TIME_NEVER;
     left = clock_now();
 }
@@ -87,6 +96,7 @@ void loop_close(void)
         mem_free(s);
     }
     event_del(&alarm_event);
+    close(alarm_fd);
     event_base_free(base);
     base = NULL;
     timer_heap_free(&timers);
@@ -191,13 +201,9 @@ static void set_alarm(uint64_t until, uint64_t now)
     if (until == alarm_at)
         return;
     alarm_at = until;
-    if (until == TIME_NEVER) {
-        event_del(&alarm_event);
-        return;
-    }
-    uint64_t sleep = until - now < SLEEP_MAX ? until - now : SLEEP_MAX;
-    struct timeval t = { .tv_sec = (time_t)(sleep / USEC_S), .tv_usec = (suseconds_t)(sleep % USEC_S) };
-    event_add(&alarm_event, &t);
+    uint64_t sleep = until == TIME_NEVER ? 0 : until - now < SLEEP_MAX ? until - now : SLEEP_MAX;      /* 0 = never */
+    struct itimerspec t = { .it_value = { .tv_sec = (time_t)(sleep / USEC_S), .tv_nsec = (long)(sleep % USEC_S * 1000) } };
+    timerfd_settime(alarm_fd, 0, &t, NULL);
 }
 
 static void note_lag(uint64_t now)

@@ -6,9 +6,21 @@
 #include "base/json.h"
 #include "base/utf8.h"
 
+/* Nearly all of nearly every value. */
+static size_t plain_length(const char *text)
+{
+    size_t n = 0;
+    while ((unsigned char)text[n] >= ' ' && (unsigned char)text[n] < 0x7f && text[n] != '"' && text[n] != '\\')
+        n++;
+    return n;
+}
+
 /* Label values: \ " and newline are escaped, bytes that are no UTF-8 would make the whole scrape invalid. */
 static void put_text(struct buf *out, const char *text)
 {
+    size_t plain = plain_length(text);
+    buf_add(out, text, plain);
+    text += plain;
     for (size_t left = strlen(text); left > 0;) {
         unsigned len = utf8_length(text, left);
         if (*text == '\n')
