@@ -62,6 +62,7 @@ struct host_probe {
     bool hung;                  /* its last file call hung: it wants to know when the mount is back */
     unsigned refreshing;        /* secret files still being read, 0 = not reading */
     bool changed;               /* one of them has a new value */
+    const struct vital_secret *unreadable;   /* the one that could not be read the last time: told once, and when it is over */
     bool tried_again;           /* this attempt's login was refused once already */
     char *refused;              /* what it said: the outcome if no secret has changed */
 };
@@ -581,15 +582,35 @@ static void secrets_are_read(struct vital_probe *p, struct host_probe *h)
     mem_free(refused);
 }
 
+static const char *secret_trouble(const struct vital_file *f)
+{
+    if (f->hung)
+        return "its file system hangs";
+    if (f->cut)
+        return "larger than 64 KiB";
+    return f->error == EAGAIN ? reason_sentence(VITAL_R_NO_HELPER) : f->error ? strerror(f->error) : NULL;
+}
+
+/* The last good value goes on: a rotation in progress must not turn a probe red. */
+static void tell_secret(struct vital_probe *p, struct host_probe *h, const struct vital_secret *s, const char *why)
+{
+    if (why && !h->unreadable) {
+        h->unreadable = s;
+        log_about(LOG_WARNING, "probe", p->name, "cannot read the secret file %s again: %s; using its last value", s->origin, why);
+    } else if (!why && h->unreadable == s) {
+        h->unreadable = NULL;
+        log_about(LOG_NOTICE, "probe", p->name, "the secret file %s can be read again", s->origin);
+    }
+}
+
 static void secret_read(struct vital_probe *p, const struct vital_file *f, void *arg)
 {
     struct vital_secret *s = arg;
     struct host_probe *h = host_probe_of(p);
-    const char *why = f->hung ? "its file system hangs" : f->cut ? "larger than 64 KiB" : f->error == EAGAIN ? reason_sentence(VITAL_R_NO_HELPER) : f->error ? strerror(f->error) : NULL;
+    const char *why = secret_trouble(f);
     if (!why && !secret_refill(s, f->data, f->len, &h->changed))
         why = "empty, or not text";
-    if (why)    /* the last good value goes on: a rotation in progress must not turn a probe red */
-        log_about(LOG_WARNING, "probe", p->name, "cannot read the secret file %s again: %s; using its last value", s->origin, why);
+    tell_secret(p, h, s, why);
     if (h->refreshing && --h->refreshing == 0)
         secrets_are_read(p, h);
 }

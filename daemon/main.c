@@ -171,7 +171,7 @@ static void tell_coverage(void)
         picture_free(p);
         buf_free(&text);
     }
-    log_line(LOG_NOTICE, "vitald %s runs %u probes (%s)", VITALD_VERSION, c->probe_count, c->source);
+    log_line(LOG_NOTICE, "vitald %s runs %u probe%s (%s)", VITALD_VERSION, c->probe_count, c->probe_count == 1 ? "" : "s", c->source);
 }
 
 /* A restart loses nobody's answer: who has connected is served, who comes later waits in the socket for the next process

@@ -128,3 +128,22 @@ def test_secrets_keep_their_last_value_when_there_are_no_helpers(server):
             seen = v.probe("a")["attempts"]["pass"]
             wait_for(lambda: v.probe("a")["attempts"]["pass"] > seen + 5, "attempts that pass")
             assert v.probe("a")["state"] == "up" and not v.probe("a")["quarantined"]
+
+
+def test_a_secret_file_that_goes_away_is_told_once_and_its_last_value_goes_on(server):
+    web = server(http_ok)
+    with tempfile.TemporaryDirectory(prefix="vt") as d:
+        path = f"{d}/token"
+        open(path, "w").write("t0p-secret\n")
+        os.chmod(path, 0o600)
+        with Vitald(f"probes: {{ a: {{ http: {{ url: \"http://127.0.0.1:{web.port}/\", bearer: {{ file: {path} }} }}, interval: 200ms }} }}\n") as v:
+            v.wait_state("a", "up")
+            os.unlink(path)
+            v.wait_log("cannot read the secret file")
+            n = sum(v.probe("a")["attempts"].values())
+            wait_for(lambda: sum(v.probe("a")["attempts"].values()) > n + 3, "attempts go on")
+            assert v.log().count("cannot read the secret file") == 1
+            assert v.probe("a")["state"] == "up"
+            open(path, "w").write("t0p-secret\n")
+            v.wait_log("can be read again")
+            assert "t0p-secret" not in v.log()
