@@ -177,9 +177,10 @@ def alive(pid):
         return False
 
 
-def test_starts_quickly_enough_to_be_an_init_step():
-    """No clock: it must serve before the first attempt of a black-holed probe can have ended."""
-    with Vitald("probes:\n  hole: { tcp: \"192.0.2.1:9\", timeout: 10s, interval: 30s }\n") as d:
+def test_starts_quickly_enough_to_be_an_init_step(server):
+    """No clock: it must serve while the first attempt of a probe that gets no answer has not ended."""
+    silent = server(lambda sock: sock.recv(65536) and sock.recv(1))
+    with Vitald(f"probes:\n  hole: {{ http: \"http://127.0.0.1:{silent.port}/\", timeout: 10s, interval: 30s }}\n") as d:
         assert d.get("/livez").status == 200
         assert d.get("/readyz").status == 503
         assert not d.probe("hole").get("outcome")
