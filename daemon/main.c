@@ -147,14 +147,6 @@ static void open_front(struct conf *conf)
     }
 }
 
-static void name_members(const struct picture_group *g, bool advisory, struct buf *out)
-{
-    unsigned shown = 0;
-    for (unsigned i = 0; i < g->member_count && out->len < out->max; i++)
-        if (g->members[i].advisory == advisory)
-            buf_printf(out, "%s%s", shown++ ? ", " : advisory ? "; advisory: " : ": ", g->members[i].name);
-}
-
 /* What each of the four paths covers, so that nobody has to guess what a red one means. */
 static void tell_coverage(void)
 {
@@ -164,10 +156,8 @@ static void tell_coverage(void)
     for (unsigned i = 0; i < 4; i++) {
         struct buf text = BUF(512);
         const struct picture *p = picture_group(told[i]);
-        buf_printf(&text, "%s covers %s", paths[i], p->groups[0].rule);
-        name_members(&p->groups[0], false, &text);
-        name_members(&p->groups[0], true, &text);
-        log_line(LOG_INFO, "%s", text.data);
+        text_coverage(p, &text);
+        log_line(LOG_INFO, "%s covers %s", paths[i], text.data);
         picture_free(p);
         buf_free(&text);
     }
