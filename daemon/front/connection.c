@@ -14,9 +14,9 @@
 #include "front/balancer.h"
 #include "front/detail.h"
 #include "front/events.h"
+#include "front/guest.h"
 #include "front/listen.h"
 #include "front/serve.h"
-#include "front/source.h"
 #include "front/stats.h"
 #include "io/loop.h"
 
@@ -34,9 +34,7 @@ struct connection {
     struct loop_fd io;
     struct timer timer;
     struct loop_dead dead;
-    struct list waiting, source_waiting;
-    struct listener *listener;
-    struct source *source;
+    struct guest guest;
     uint64_t deadline;           /* the timer may be earlier: moving it for each request would cost more than asking */
     char *stash;                 /* bytes that no request was made of yet; NULL while there are none */
     struct buf out;
@@ -50,7 +48,6 @@ struct connection {
 };
 
 static char input[INPUT_MAX];          /* the process's only read buffer */
-static unsigned count;
 
 /* ---- the only two places that touch the peer's bytes ---- */
 
@@ -84,22 +81,6 @@ static void set_deadline(struct connection *c, uint64_t at)
         timer_set(loop_timers(), &c->timer, at);
 }
 
-static void begin_waiting(struct connection *c)
-{
-    list_remove(&c->waiting);
-    list_append(&c->listener->waiting, &c->waiting);
-    if (!c->source)
-        return;
-    list_remove(&c->source_waiting);
-    list_append(&c->source->waiting, &c->source_waiting);
-}
-
-static void end_waiting(struct connection *c)
-{
-    list_remove(&c->waiting);
-    list_remove(&c->source_waiting);
-}
-
 static void stash(struct connection *c, const char *bytes, size_t len)
 {
     if (len == 0 && !c->stash)
@@ -125,15 +106,11 @@ static void close_connection(struct connection *c)
     if (c->watched)
         loop_remove(&c->io);
     timer_clear(loop_timers(), &c->timer);
-    end_waiting(c);
     close(c->fd);
     if (c->rest)
         detail_end(c->rest);
     events_leave(c->follower);
-    source_leave(c->source);
-    c->listener->connections--;
-    listen_release(c->listener);
-    count--;
+    guest_leave(&c->guest);
     loop_bury(&c->dead, free_connection);
 }
 
@@ -149,7 +126,7 @@ static void end_answered(struct connection *c)
     c->phase = DRAINING;
     stash(c, NULL, 0);
     buf_free(&c->out);
-    end_waiting(c);
+    guest_busy(&c->guest);
     watch(c, LOOP_READ);
     set_deadline(c, clock_now() + DRAIN_TIME);
 }
@@ -162,7 +139,7 @@ static void answered(struct connection *c)
     }
     uint64_t now = clock_now();
     c->phase = READING;
-    begin_waiting(c);
+    guest_wait(&c->guest);
     watch(c, LOOP_READ);
     set_deadline(c, now + IDLE_TIME);
     if (!c->stash)
@@ -175,7 +152,7 @@ static void answered(struct connection *c)
 
 static void begin_writing(struct connection *c, const char *bytes, size_t len)
 {
-    end_waiting(c);
+    guest_busy(&c->guest);
     c->phase = WRITING;
     c->out = BUF(OUT_MAX);
     c->out_at = 0;
@@ -218,13 +195,13 @@ static void wake_follower(void *owner)
 
 static void begin_following(struct connection *c, const struct reply *r)
 {
-    end_waiting(c);
+    guest_busy(&c->guest);
     stash(c, NULL, 0);
     c->phase = FOLLOWING;
     c->out = BUF(EVENTS_ROOM);
     c->out_at = 0;
     buf_add(&c->out, r->bytes, r->len);
-    c->follower = events_follow(c->listener, r->seen, &c->out, wake_follower, c);
+    c->follower = events_follow(c->guest.listener, r->seen, &c->out, wake_follower, c);
     setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &(int){ EVENTS_SOCKET }, sizeof(int));
     set_deadline(c, clock_now() + EVENTS_BEAT_S * USEC_S);
     send_events(c);
@@ -348,9 +325,9 @@ static void take_input(struct connection *c, size_t len)
     } else {
         bool worn = ++c->served >= CONNECTION_REQUESTS;
         front_stats.worn_out += worn;
-        const struct asker asker = { .serve = c->listener->serve, .listener = c->listener,
-                                     .keep = request.keep_alive && !worn && !c->listener->closed };
-        balancer_hear(&request, c->listener->name);
+        const struct asker asker = { .serve = c->guest.listener->serve, .listener = c->guest.listener,
+                                     .keep = request.keep_alive && !worn && !c->guest.listener->closed };
+        balancer_hear(&request, c->guest.listener->name);
         serve_request(&request, &asker, &reply);
         stash(c, input + head, len - (size_t)head);
         c->drain = reply.close && (request.keep_alive || request.has_body || c->stash);
@@ -440,17 +417,25 @@ static void on_timer(struct timer *t, uint64_t now)
 
 /* ---- coming and going ---- */
 
+static void evict(struct guest *g)
+{
+    close_connection(LIST_OWNER(g, struct connection, guest));
+}
+
+/* One that has asked nothing yet came for an answer, and gets it. */
+static void let_go(struct guest *g)
+{
+    struct connection *c = LIST_OWNER(g, struct connection, guest);
+    if (c->served && !c->stash)
+        close_connection(c);
+}
+
 void connection_open(int fd, struct listener *l, struct source *s)
 {
+    static const struct guest_kind kind = { evict, let_go };
     struct connection *c = mem_alloc(sizeof *c);
     c->fd = fd;
-    c->listener = l;
-    c->source = s;
-    l->refs++;
-    l->connections++;
-    count++;
-    list_init(&c->waiting);
-    list_init(&c->source_waiting);
+    guest_enter(&c->guest, &kind, l, s);
     timer_init(&c->timer, on_timer);
     ssize_t got = receive(c, input, INPUT_MAX);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
@@ -461,37 +446,7 @@ void connection_open(int fd, struct listener *l, struct source *s)
         take_input(c, (size_t)got);
     if (c->served || c->phase != READING || (got > 0 && !c->stash))
         return;
-    begin_waiting(c);
+    guest_wait(&c->guest);
     watch(c, LOOP_READ);
     set_deadline(c, clock_now() + HEAD_TIME);
-}
-
-bool connection_evict(struct list *waiting)
-{
-    struct list *first = list_first(waiting);
-    if (first)
-        close_connection(LIST_OWNER(first, struct connection, waiting));
-    return first;
-}
-
-bool connection_evict_source(struct list *waiting)
-{
-    struct list *first = list_first(waiting);
-    if (first)
-        close_connection(LIST_OWNER(first, struct connection, source_waiting));
-    return first;
-}
-
-void connection_let_go(struct list *waiting)
-{
-    LIST_EACH_SAFE(at, after, waiting) {
-        struct connection *c = LIST_OWNER(at, struct connection, waiting);
-        if (c->served && !c->stash)
-            close_connection(c);
-    }
-}
-
-unsigned connection_count(void)
-{
-    return count;
 }

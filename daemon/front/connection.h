@@ -5,10 +5,6 @@
 #ifndef FRONT_CONNECTION_H
 #define FRONT_CONNECTION_H
 
-#include <stdbool.h>
-
-#include "base/list.h"
-
 struct listener;
 struct source;
 
@@ -16,10 +12,5 @@ enum { CONNECTION_REQUESTS = 10000 };      /* the most on one connection */
 
 /* Takes the descriptor over. source: NULL when the listener does not limit them. */
 void connection_open(int fd, struct listener *, struct source *);
-/* Closes the one that waits longest in a listener's or a source's list of waiting ones; false: none waits. */
-bool connection_evict(struct list *waiting_of_listener);
-bool connection_evict_source(struct list *waiting_of_source);
-void connection_let_go(struct list *waiting_of_listener);    /* closes those that were served and have asked nothing since */
-unsigned connection_count(void);
 
 #endif

@@ -14,6 +14,7 @@
 #include "front/connection.h"
 #include "front/detail.h"
 #include "front/events.h"
+#include "front/guest.h"
 #include "front/listen.h"
 #include "front/route.h"
 #include "front/source.h"
@@ -31,7 +32,7 @@ static unsigned connections_max;
 
 unsigned server_connections(void)
 {
-    return connection_count();
+    return guest_count();
 }
 
 unsigned server_connections_max(void)
@@ -78,7 +79,7 @@ static void pause_accepting(struct listener *l)
 
 static bool make_room(struct listener *l)
 {
-    if (!connection_evict(&l->waiting))
+    if (!guest_evict(&l->waiting))
         return false;
     front_stats.evicted++;
     l->evicted++;
@@ -88,7 +89,7 @@ static bool make_room(struct listener *l)
 static bool admit(struct listener *l, const struct sockaddr_storage *from, struct source **source)
 {
     *source = NULL;
-    if ((l->connections >= l->max_connections || connection_count() >= connections_max) && !make_room(l)) {
+    if ((l->connections >= l->max_connections || guest_count() >= connections_max) && !make_room(l)) {
         front_stats.refused_full++;
         return false;
     }
@@ -96,7 +97,7 @@ static bool admit(struct listener *l, const struct sockaddr_storage *from, struc
         return true;
     if ((*source)->connections <= l->max_per_source)
         return true;
-    if (connection_evict_source(&(*source)->waiting)) {
+    if (guest_evict_source(&(*source)->waiting)) {
         front_stats.evicted++;
         l->evicted++;
         return true;
@@ -167,11 +168,11 @@ void server_leave(void)
             continue;
         loop_change(&l->in, 0);
         l->closed = true;
-        connection_let_go(&l->waiting);
+        guest_let_go(&l->waiting);
     }
 }
 
 bool server_is_answering(void)
 {
-    return connection_count() > front_stats.followers;
+    return guest_count() > front_stats.followers;
 }
