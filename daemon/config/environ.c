@@ -1,17 +1,15 @@
 #include "config/environ.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/diag.h"
 #include "base/mem.h"
-#include "config/files.h"
 #include "config/tree.h"
 
-enum { ENV_FILE_MAX = 1 << 20, EXPANDED_MAX = 1 << 20, NAME_MAX_LEN = 255 };
+enum { EXPANDED_MAX = 1 << 20, NAME_MAX_LEN = 255 };
 
 const char *environ_get(const struct environment *env, const char *name)
 {
@@ -22,17 +20,7 @@ const char *environ_get(const struct environment *env, const char *name)
     return i == NAMES_NONE ? NULL : env->values[i];
 }
 
-/* ---- files -------------------------------------------------------------------------------------------------- */
-
-static size_t name_length(const char *text)
-{
-    size_t n = 0;
-    while (isalnum((unsigned char)text[n]) || text[n] == '_')
-        n++;
-    return isdigit((unsigned char)text[0]) ? 0 : n;
-}
-
-static void set(struct environment *env, const char *name, const char *value)
+void environ_set(struct environment *env, const char *name, const char *value)
 {
     uint32_t i = names_get(&env->index, name);
     if (i != NAMES_NONE) {
@@ -50,44 +38,15 @@ static void set(struct environment *env, const char *name, const char *value)
     names_put(&env->index, env->arena, name, env->count++);
 }
 
-static void read_line(struct environment *env, char *line, struct diag_place place, struct diag *d)
-{
-    line += strspn(line, " \t");
-    if (!strncmp(line, "export ", 7))
-        line += 7 + strspn(line + 7, " \t");
-    size_t n = name_length(line);
-    if (!*line || *line == '#')
-        return;
-    if (!n || line[n] != '=') {
-        diag_add(d, DIAG_ERROR, place, "not a NAME=value line");   /* not shown: it may be a secret */
-        return;
-    }
-    line[n] = '\0';
-    char *value = line + n + 1;
-    size_t len = strlen(value);
-    while (len && strchr(" \t\r", value[len - 1]))
-        value[--len] = '\0';
-    if (len >= 2 && (*value == '"' || *value == '\'') && value[len - 1] == *value) {
-        value[len - 1] = '\0';
-        value++;
-    }
-    set(env, line, value);
-}
-
-void environ_read(struct environment *env, const char *path, struct diag *d)
-{
-    size_t len;
-    char *text = file_read(env->arena, path, ENV_FILE_MAX, &len, d);
-    struct diag_place place = { path, 1, 1 };
-    for (char *line = text, *end; line; line = end, place.line++) {
-        end = strchr(line, '\n');
-        if (end)
-            *end++ = '\0';
-        read_line(env, line, place, d);
-    }
-}
-
 /* ---- ${...} ------------------------------------------------------------------------------------------------- */
+
+static size_t name_length(const char *text)
+{
+    size_t n = 0;
+    while (isalnum((unsigned char)text[n]) || text[n] == '_')
+        n++;
+    return isdigit((unsigned char)text[0]) ? 0 : n;
+}
 
 struct expansion {
     struct buf out;

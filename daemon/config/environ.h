@@ -17,8 +17,11 @@ struct environment {
     uint32_t count, room;
 };
 
-/* NAME=value lines, # comments, optional `export`, optional quotes around the value; later files win. */
+/* environ_file.c: later files win. Warns about a file with secrets that others can read or change, and about weak passwords. */
 void environ_read(struct environment *, const char *path, struct diag *);
+/* Takes text apart in place; names and values stay in it, so it must live as long as the arena. `path` is for findings. */
+void environ_parse(struct environment *, const char *path, char *text, size_t len, struct diag *);
+void environ_set(struct environment *, const char *name, const char *value);
 const char *environ_get(const struct environment *, const char *name);     /* NULL when it is not set */
 
 /* Replaces ${VAR}, ${VAR:-default}, ${VAR:?message} and $$ in every scalar below `n`. The result stays the scalar that

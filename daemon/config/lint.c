@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "config/conf.h"
+#include "config/weak.h"
 
 /* Worst cases of a group: the slowest probe that it requires, in each direction. */
 struct pace {
@@ -183,6 +184,11 @@ static void rule_secrets(struct lint *l, uint32_t i)
                      p->name, p->options->secrets[s]->origin);
 }
 
+static void rule_weak(struct lint *l, uint32_t i)
+{
+    weak_check_probe(&l->conf->probes[i], l->diag);
+}
+
 static bool is_outside(const struct conf_probe *p)
 {
     return p->options->module ? p->options->module->outside : p->missing != NULL;
@@ -310,7 +316,7 @@ static void rule_listener(struct lint *l)
 
 /* ---- all ---------------------------------------------------------------------------------------------------- */
 
-static void (*const probe_rules[])(struct lint *, uint32_t probe) = { rule_missing,      rule_timeout, rule_age,    rule_unsettled, rule_secrets,
+static void (*const probe_rules[])(struct lint *, uint32_t probe) = { rule_missing,      rule_timeout, rule_age,    rule_unsettled, rule_secrets, rule_weak,
                                                                       rule_outside_live, rule_shared,  rule_unused };
 static void (*const rules[])(struct lint *) = { rule_exposed, rule_in_flight, rule_consumers, rule_listener, rule_times };
 

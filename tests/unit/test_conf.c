@@ -306,14 +306,14 @@ TEST(a_variables_value_is_never_shown)
 
 TEST(env_files_lie_below_the_environment)
 {
-    const char *env = temp_file("# a remark\nexport VITALD_A=5s\nVITALD_B=\"6s\"\r\nVITALD_C='x'\n\nVITALD_D = 1\n");
+    const char *env = temp_file("# a remark\nexport VITALD_A=5s\nVITALD_B=\"6s\"\r\nVITALD_C='x'\n\nVITALD_D = 1\nVITALD_E 1\n");
     const char *conf = temp_file("probes: { a: { tcp: 'x:1', interval: \"${VITALD_A}\", timeout: \"${VITALD_B}\" } }");
     setenv("VITALD_B", "7s", 1);
     struct conf_request q = { .paths = &conf, .path_count = 1, .env_files = &env, .env_file_count = 1 };
     struct diag d = { 0 };
     CHECK(!conf_load(&q, &d)); /* the last line */
     CHECK_INT(d.errors, 1);
-    CHECK_INT(d.items[0].place.line, 6);
+    CHECK_INT(d.items[0].place.line, 7);
     diag_free(&d);
     FILE *f = fopen(env, "w");
     fputs("VITALD_A=5s\nVITALD_B=6s\n", f);
