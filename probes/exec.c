@@ -50,7 +50,7 @@ static const struct vital_number numbers[] = {
     [PERF_SECONDS] = { "perf_seconds", "seconds", "perfdata in s, ms, us", false, "label" },
     [PERF_RATIO] = { "perf_ratio", "ratio", "perfdata in %", false, "label" },
     [PERF_BYTES] = { "perf_bytes", "bytes", "perfdata in B, KB, MB, GB", false, "label" },
-    [PERF_TOTAL] = { "perf_total", "", "perfdata that counts (unit c)", true, "label" },
+    [PERF_TOTAL] = { "perf_events_total", "", "perfdata that counts (unit c)", true, "label" },
     [PERF_DROPPED] = { "perf_dropped", "", "perfdata of the last run that was malformed, repeated or one too many", false, NULL },
     { .name = NULL },
 };

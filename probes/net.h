@@ -14,7 +14,7 @@ enum { NET_RESOLVE, NET_CONNECT, NET_TLS, NET_TOTAL, NET_CERT_DAYS, NET_NUMBERS 
     [NET_CONNECT] = { "connect_seconds", "seconds", "time to connect, once the name was resolved", false, NULL },    \
     [NET_TLS] = { "tls_seconds", "seconds", "time of the TLS handshake", false, NULL },                              \
     [NET_TOTAL] = { "total_seconds", "seconds", "time from the start of the attempt to its result", false, NULL },   \
-    [NET_CERT_DAYS] = { "certificate_days", "days", "days until the first certificate of the chain expires; negative: days since", false, NULL }
+    [NET_CERT_DAYS] = { "certificate_days", "days", "how long until the first certificate of the chain expires; negative: since when it has", false, NULL }
 
 /* certificate: { warn_below: 21, fail_below: 7 } */
 struct net_certificate { struct vital_threshold warn_below, fail_below; };

@@ -275,7 +275,7 @@ static const struct vital_number pg_numbers[] = {
     NUMBER(PG_N_ASK, "ask_seconds", "seconds", "time of all questions and queries"),
     NUMBER(PG_N_TOTAL, "total_seconds", "seconds", "time from the start of the attempt to its result"),
     NUMBER(PG_N_TLS, "tls", "", "1 when the session is encrypted"),
-    NUMBER(PG_N_CERT_DAYS, "certificate_days", "days", "days until the first certificate of the chain expires; negative: days since"),
+    NUMBER(PG_N_CERT_DAYS, "certificate_days", "days", "how long until the first certificate of the chain expires; negative: since when it has"),
     NUMBER(PG_N_STANDBY, "standby", "", "1 for a standby, 0 for a primary"),
     NUMBER(PG_N_READ_ONLY, "read_only", "", "1 when transactions are read-only"),
     NUMBER(PG_N_LAG, "lag_seconds", "seconds", "on a standby: how long it is behind; 0 when all that it has received is replayed"),

@@ -48,7 +48,7 @@ static const struct vital_opt rows[] = {
 
 enum { COUNT, OLDEST, RESIDENT, ZOMBIES };
 static const struct vital_number numbers[] = {
-    [COUNT] = { "count", "", "processes found, without zombies", false, NULL },
+    [COUNT] = { "running", "", "processes found, without zombies", false, NULL },
     [OLDEST] = { "oldest_age_seconds", "seconds", "how long the oldest one runs", false, NULL },
     [RESIDENT] = { "resident_bytes", "bytes", "memory that they hold together, shared pages counted each time", false, NULL },
     [ZOMBIES] = { "zombies", "", "ended ones that their parent has not collected", false, NULL },

@@ -407,7 +407,7 @@ static const struct vital_number redis_numbers[] = {
     NUMBER(REDIS_N_CONNECT, "connect_seconds", "seconds", "time to connect, when a connection was made"),
     NUMBER(REDIS_N_TLS, "tls_seconds", "seconds", "time of the TLS handshake, when a connection was made"),
     NUMBER(REDIS_N_TOTAL, "total_seconds", "seconds", "time from the start of the attempt to its result"),
-    NUMBER(REDIS_N_CERT_DAYS, "certificate_days", "days", "days until the first certificate of the chain expires; negative: days since"),
+    NUMBER(REDIS_N_CERT_DAYS, "certificate_days", "days", "how long until the first certificate of the chain expires; negative: since when it has"),
     NUMBER(REDIS_N_PING, "ping_seconds", "seconds", "time from PING to PONG"),
     NUMBER(REDIS_N_UPTIME, "uptime_seconds", "seconds", "since the server started"),
     NUMBER(REDIS_N_MASTER, "master", "", "1 for a master, 0 for a replica"),

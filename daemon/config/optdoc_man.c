@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/promname.h"
 #include "config/build.h"
 #include "config/optdoc.h"
 #include "config/optdoc_form.h"
@@ -49,7 +50,7 @@ static void put_rows(struct buf *out, const struct vital_opt *rows)
     buf_text(out, ".El\n");
 }
 
-static void put_numbers(struct buf *out, const struct vital_number *n)
+static void put_numbers(struct buf *out, const char *type, const struct vital_number *n)
 {
     buf_text(out, "It reports these numbers:\n.Bl -tag -width Ds\n");
     for (; n->name; n++) {
@@ -60,7 +61,9 @@ static void put_numbers(struct buf *out, const struct vital_number *n)
         put(out, n->help);
         if (n->label)
             buf_printf(out, ", one for each %s", n->label);
-        buf_text(out, n->counter ? "; a counter.\n" : ".\n");
+        buf_text(out, n->counter ? "; a counter.\nMetric:\n.Li " : ".\nMetric:\n.Li ");
+        promname_put(out, type, n->name, n->unit, n->counter);
+        buf_text(out, " .\n");
     }
     buf_text(out, ".El\n");
 }
@@ -99,7 +102,7 @@ static void put_module(struct buf *out, const struct vital_module *m)
         buf_printf(out, ".Pp\n.Ql %s: VALUE\nis short for\n.Ql %s: { %s: VALUE } .\n", m->name, m->name, bare->name);
     put_rows(out, m->opts);
     if (m->numbers && m->numbers->name)
-        put_numbers(out, m->numbers);
+        put_numbers(out, m->name, m->numbers);
 }
 
 void optdoc_sections(struct buf *out)

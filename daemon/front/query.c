@@ -31,6 +31,11 @@ static struct span trim(struct span s)
 
 static void take_format(struct query *q, struct span value)
 {
+    q->openmetrics = span_is(value, "openmetrics");
+    if (q->openmetrics) {
+        q->has_format = true;
+        return;
+    }
     for (unsigned i = 0; i < FORMATS; i++)
         if (span_is(value, formats[i].word)) {
             q->format = formats[i].format;
@@ -82,10 +87,27 @@ static unsigned quality(struct span parameters)
     return 1000;
 }
 
+/* OpenMetrics 1.0.0 is what we write; who names another version gets the other format. */
+static bool is_our_version(struct span parameters)
+{
+    while (parameters.len) {
+        struct span p = trim(cut(&parameters, ';'));
+        if (p.len > 8 && span_is_nocase((struct span){ p.at, 8 }, "version="))
+            return span_is((struct span){ p.at + 8, p.len - 8 }, "1.0.0");
+    }
+    return true;
+}
+
+static void raise_to(unsigned *best, unsigned value)
+{
+    if (value > *best)
+        *best = value;
+}
+
 /* The best of what we have; a wildcard chooses nothing, and what we have not is no error: a health check gets its answer. */
 static void parse_accept(struct span rest, struct query *q)
 {
-    unsigned best = 0;
+    unsigned best = 0, open = 0, plain = 0;
     while (rest.len) {
         struct span parameters = cut(&rest, ',');
         struct span media = trim(cut(&parameters, ';'));
@@ -96,12 +118,17 @@ static void parse_accept(struct span rest, struct query *q)
                 q->format = formats[i].format;
                 q->has_format = true;
             }
+        if (span_is_nocase(media, "text/plain"))
+            raise_to(&plain, quality_of);
+        else if (span_is_nocase(media, "application/openmetrics-text") && is_our_version(parameters))
+            raise_to(&open, quality_of);
     }
+    q->openmetrics = open && open >= plain;
 }
 
 void query_parse(const struct http1_request *r, struct query *q)
 {
-    q->verbose = q->has_format = q->bad = false;
+    q->verbose = q->has_format = q->bad = q->openmetrics = false;
     q->format = ANSWER_TEXT;
     q->exclude_count = 0;
     q->after = (struct span){ NULL, 0 };

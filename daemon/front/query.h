@@ -14,6 +14,7 @@ struct query {
     bool has_format;              /* said so, by the query or by Accept */
     enum answer_format format;
     bool bad;                     /* unknown format, or more excludes than that */
+    bool openmetrics;             /* of /metrics: wanted more than the other text format */
     struct span after;            /* ?after=: the last event seen; at NULL when absent */
     unsigned exclude_count;
     char excludes[QUERY_EXCLUDES][QUERY_NAME_MAX];

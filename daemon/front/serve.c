@@ -38,7 +38,7 @@ static const char help[] =
     "  /healthz/<group>/<probe> /readyz/<probe>              one probe\n"
     "  /status /status/<probe>                               everything; JSON, ?format=text\n"
     "  /explain/<group>                                      why, and what would turn it green\n"
-    "  /metrics                                              Prometheus\n"
+    "  /metrics                                              Prometheus; ?format=text|openmetrics\n"
     "  /events                                               what changes, as it changes: server-sent events\n"
     "  /                                                     the page for people\n";
 
@@ -233,7 +233,10 @@ static void serve_explain(struct asking *k)
 
 static void serve_metrics(struct asking *k)
 {
-    give_detail(k, detail_shot(DETAIL_ALL, 0), prometheus_metrics, NULL, 200, "text/plain; version=0.0.4; charset=utf-8", NULL, 0);
+    bool open = k->query->openmetrics;
+    give_detail(k, detail_shot(DETAIL_ALL, 0), open ? prometheus_openmetrics : prometheus_metrics, NULL, 200,
+                open ? "application/openmetrics-text; version=1.0.0; charset=utf-8" : "text/plain; version=0.0.4; charset=utf-8",
+                "Vary: Accept\r\n", 0);
 }
 
 /* Ends with the connection, for a stream has no length; without chunks, so that the oldest client reads it too. */

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/promname.h"
 #include "view/promline.h"
 #include "view/words.h"
 
@@ -131,6 +132,24 @@ static void family_reasons(const struct family *f, const struct picture_probe *p
     }
 }
 
+static void family_last_reason(const struct family *f, const struct picture_probe *p, struct buf *out)
+{
+    if (!p->had_outcome)
+        return;
+    put_probe(out, f->name, p);
+    promline_label(out, ',', "reason", reason_text(p->reason));
+    promline_value(out, 1);
+}
+
+static void family_caused_by(const struct family *f, const struct picture_probe *p, struct buf *out)
+{
+    if (!p->caused_by)
+        return;
+    put_probe(out, f->name, p);
+    promline_label(out, ',', "parent", p->caused_by);
+    promline_value(out, 1);
+}
+
 static void family_transitions(const struct family *f, const struct picture_probe *p, struct buf *out)
 {
     put_probe(out, f->name, p);
@@ -144,7 +163,7 @@ static void family_interval(const struct family *f, const struct picture_probe *
 }
 
 static const struct family families[] = {
-    { "vitald_probe_info", "gauge", "What a probe checks; always 1", family_info },
+    { "vitald_probe_info", "info", "What a probe checks; always 1", family_info },
     { "vitald_probe_up", "gauge", "1 when the probe counts as pass or warn now", family_up },
     { "vitald_probe_state", "gauge", "1 for the state the probe is in, 0 for the others", family_state },
     { "vitald_probe_mode", "gauge", "The administrative mode in force; always 1", family_mode },
@@ -157,6 +176,8 @@ static const struct family families[] = {
     { "vitald_probe_duration_seconds", "summary", "How long attempts took, all together", family_durations },
     { "vitald_probe_attempts_total", "counter", "Attempts that ended, by outcome", family_attempts },
     { "vitald_probe_reasons_total", "counter", "Attempts that ended, by reason", family_reasons },
+    { "vitald_probe_last_reason", "gauge", "The reason of the last outcome; always 1", family_last_reason },
+    { "vitald_probe_caused_by", "gauge", "A parent that is down, whose doing this one's trouble is; always 1", family_caused_by },
     { "vitald_probe_transitions_total", "counter", "Changes of the settled state", family_transitions },
     { "vitald_probe_interval_seconds", "gauge", "The configured interval", family_interval },
 };
@@ -172,11 +193,10 @@ uint32_t prometheus_probes_count(const struct view_input *in, struct view_progre
 
 void prometheus_probes_item(const struct view_input *in, struct view_progress *p, uint32_t i, struct buf *out)
 {
-    (void)p;
     uint32_t stride = in->picture->probe_count + 1;
     const struct family *f = &families[i / stride];
     if (i % stride == 0)
-        promline_family(out, f->name, f->type, f->help);
+        promline_family(out, p->openmetrics, f->name, f->type, f->help);
     else
         f->put(f, &in->picture->probes[i % stride - 1], out);
 }
@@ -219,18 +239,9 @@ uint32_t prometheus_numbers_count(const struct view_input *in, struct view_progr
     return ((const struct number_families *)p->own)->count * (in->picture->probe_count + 1);
 }
 
-/* vitald_disk_free_bytes; counters end in _total. Module names become what metric names allow. */
 static void put_number_name(struct buf *out, const struct number_family *f)
 {
-    const char *name = f->first->name;
-    size_t len = strlen(name);
-    buf_text(out, "vitald_");
-    for (const char *c = f->type; *c; c++)
-        buf_char(out, *c == '-' ? '_' : *c);
-    buf_char(out, '_');
-    buf_text(out, name);
-    if (f->first->counter && (len < 6 || strcmp(name + len - 6, "_total") != 0))
-        buf_text(out, "_total");
+    promname_put(out, f->type, f->first->name, f->first->unit, f->first->counter);
 }
 
 void prometheus_numbers_item(const struct view_input *in, struct view_progress *p, uint32_t i, struct buf *out)
@@ -241,7 +252,7 @@ void prometheus_numbers_item(const struct view_input *in, struct view_progress *
     struct buf name = BUF(256);
     if (i % stride == 0) {
         put_number_name(&name, f);
-        promline_family(out, name.data, f->first->counter ? "counter" : "gauge", f->first->help);
+        promline_family(out, p->openmetrics, name.data, f->first->counter ? "counter" : "gauge", f->first->help);
         buf_free(&name);
         return;
     }
@@ -256,6 +267,6 @@ void prometheus_numbers_item(const struct view_input *in, struct view_progress *
         promline_label(out, '{', "probe", probe->name);
         if (n->label)
             promline_label(out, ',', n->label, n->label_value);
-        promline_value(out, n->value);
+        promline_value(out, n->value * promname_factor(n->unit));
     }
 }

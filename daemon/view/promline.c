@@ -53,17 +53,57 @@ void promline_value(struct buf *out, double value)
     buf_char(out, '\n');
 }
 
-void promline_family(struct buf *out, const char *name, const char *type, const char *help)
+static bool ends_in(const char *text, size_t len, const char *end)
 {
-    buf_text(out, "# HELP ");
-    buf_text(out, name);
+    size_t n = strlen(end);
+    return len > n && !memcmp(text + len - n, end, n);
+}
+
+static void put_comment(struct buf *out, const char *word, const char *name, size_t len)
+{
+    buf_text(out, word);
+    buf_add(out, name, len);
     buf_char(out, ' ');
-    for (; *help; help++)
-        if (*help == '\\' || *help == '\n')
-            buf_text(out, *help == '\n' ? "\\n" : "\\\\");
-        else
-            buf_char(out, *help);
-    buf_printf(out, "\n# TYPE %s %s\n", name, type);
+}
+
+/* OpenMetrics knows the family by its name without the ending of its lines, and its type info is a gauge to 0.0.4. */
+static size_t family_length(const char *name, const char *type)
+{
+    static const struct { const char *type, *end; } ends[] = { { "counter", "_total" }, { "info", "_info" } };
+    size_t len = strlen(name);
+    for (unsigned i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (!strcmp(type, ends[i].type) && ends_in(name, len, ends[i].end))
+            return len - strlen(ends[i].end);
+    return len;
+}
+
+/* In the words of our names the last one is the unit. */
+static void put_unit(struct buf *out, const char *name, size_t len)
+{
+    static const char *const units[] = { "_seconds", "_bytes", "_ratio" };
+    for (unsigned i = 0; i < sizeof units / sizeof *units; i++)
+        if (ends_in(name, len, units[i])) {
+            put_comment(out, "# UNIT ", name, len);
+            buf_text(out, units[i] + 1);
+            buf_char(out, '\n');
+        }
+}
+
+void promline_family(struct buf *out, bool openmetrics, const char *name, const char *type, const char *help)
+{
+    size_t len = openmetrics ? family_length(name, type) : strlen(name);
+    put_comment(out, "# HELP ", name, len);
+    for (; *help; help++) {
+        if (*help == '\\' || *help == '\n' || (*help == '"' && openmetrics))
+            buf_char(out, '\\');
+        buf_char(out, *help == '\n' ? 'n' : *help);
+    }
+    buf_char(out, '\n');
+    put_comment(out, "# TYPE ", name, len);
+    buf_text(out, !openmetrics && !strcmp(type, "info") ? "gauge" : type);
+    buf_char(out, '\n');
+    if (openmetrics)
+        put_unit(out, name, len);
 }
 
 double promline_seconds(uint64_t wall)

@@ -46,6 +46,7 @@ struct view_progress {
     uint32_t item;
     uint32_t group, part;        /* groups whose parts are items: which, and its next part */
     struct json json;
+    bool openmetrics;            /* metrics: which of the two text formats */
     void *own;                   /* what a view keeps between chunks: heap, view_end() frees it */
 };
 

@@ -60,7 +60,7 @@ def test_plugins_codes_lines_and_numbers(place):
     config = FAST + "probes:\n" + "".join(f"  p{c}: {{ exec: {place}/p{c} }}\n" for c in range(4))
     with Vitald(config) as v:
         ok = v.wait_outcome("p0", class_="pass", reason="ok", text="^line 0$")
-        assert number(ok, "perf_ratio", "used") == 0.5 and number(ok, "perf_total", "n") == 3
+        assert number(ok, "perf_ratio", "used") == 0.5 and number(ok, "perf_events_total", "n") == 3
         v.wait_outcome("p1", class_="warn", reason="exit", text="^line 1$")
         v.wait_outcome("p2", class_="fail", reason="exit", text="^line 2$")
         unknown = v.wait_outcome("p3", class_="fail", reason="exit", text="^exit code 3: line 3$")
@@ -349,7 +349,7 @@ def test_the_end_of_a_process_is_seen_at_once(place):
     with Vitald(config) as v:
         try:
             for probe in "npc":
-                assert number(v.wait_outcome(probe, class_="pass"), "count") == 1
+                assert number(v.wait_outcome(probe, class_="pass"), "running") == 1
         finally:
             process.kill()
             process.wait()

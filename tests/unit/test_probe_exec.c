@@ -83,7 +83,7 @@ TEST(perfdata_becomes_numbers)
     CHECK_INT(fake_number_of("perf_bytes", "size"), 3000);
     CHECK(fabs(fake_number_of("perf", "load") - 0.5) < 1e-9);
     CHECK(fabs(fake_number_of("perf_ratio", "used") - 0.4) < 1e-9);
-    CHECK_INT(fake_number_of("perf_total", "n"), 7);
+    CHECK_INT(fake_number_of("perf_events_total", "n"), 7);
     CHECK_INT(fake_number("perf_dropped"), 1);
     fake_end();
 }

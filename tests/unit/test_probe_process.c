@@ -52,7 +52,7 @@ TEST(found_by_name_and_counted)
     fake_probe(&process_module, "name", unique(), NULL);
     scanned();
     CHECK_INT(fake.class, VITAL_PASS);
-    CHECK_INT(fake_number("count"), 2);
+    CHECK_INT(fake_number("running"), 2);
     CHECK(fake_number("resident_bytes") > 0);
     CHECK(fake_number("oldest_age_seconds") >= 0 && fake_number("oldest_age_seconds") < 60);
     CHECK(strstr(fake.text, "runs 2 times") != NULL);
@@ -79,7 +79,7 @@ TEST(long_names_are_compared_as_the_kernel_keeps_them)
     pid_t a = run(name);
     fake_probe(&process_module, "name", name, NULL);
     scanned();
-    CHECK_INT(fake_number("count"), 1);
+    CHECK_INT(fake_number("running"), 1);
     end(a);
     fake_end();
 }
@@ -93,7 +93,7 @@ TEST(zombies_do_not_run)
     fake_probe(&process_module, "name", unique(), NULL);
     scanned();
     CHECK_INT(fake.reason, VITAL_R_NOT_FOUND);
-    CHECK_INT(fake_number("count"), 0);
+    CHECK_INT(fake_number("running"), 0);
     CHECK_INT(fake_number("zombies"), 1);
     CHECK(strstr(fake.text, "zombie") != NULL);
     waitpid(a, NULL, 0);
@@ -135,7 +135,7 @@ TEST(watches_do_not_pile_up)
     fake_probe(&process_module, "name", unique(), NULL);
     scanned();
     scanned();
-    CHECK_INT(fake_number("count"), 20);
+    CHECK_INT(fake_number("running"), 20);
     CHECK_INT(fake_open_count(), 16);
     fake_end();
     CHECK_INT(fake_open_count(), 0);
@@ -172,7 +172,7 @@ TEST(pidfiles)
     fake_file_text(fake_io(FAKE_FILE), pid);
     fake_job(fake_io(FAKE_JOB));
     CHECK_INT(fake.class, VITAL_PASS);
-    CHECK_INT(fake_number("count"), 1);
+    CHECK_INT(fake_number("running"), 1);
     fake_start();
     fake_file_text(fake_io(FAKE_FILE), "1\n");             /* reused by another program */
     fake_job(fake_io(FAKE_JOB));

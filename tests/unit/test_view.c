@@ -160,6 +160,7 @@ TEST(golden_json)
 TEST(golden_metrics)
 {
     check_view("metrics.txt", prometheus_metrics, &everything);
+    check_view("openmetrics.txt", prometheus_openmetrics, &everything);
 }
 
 TEST(terse_bodies_say_the_level_and_no_names)
