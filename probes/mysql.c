@@ -43,7 +43,8 @@ static struct mysql_job *job_new(struct vital_probe *p)
     mysql_database(c, database, sizeof database);
     const char *const texts[TEXTS] = {
         [HOST] = mysql_host(c), [SOCKET] = mysql_socket(c), [USER] = mysql_user(c), [PASSWORD] = p->host->reveal(mysql_password(c), NULL),
-        [DATABASE] = database, [CA] = c->tls.ca, [CERT] = c->tls.cert, [KEY] = c->tls.key, [GTID] = c->gtid,
+        [DATABASE] = database, [CA] = mysql_sslmode(c) > MYSQL_SSL_REQUIRE ? c->tls.ca : NULL, [CERT] = c->tls.cert,
+        [KEY] = c->tls.key ? p->host->reveal(c->tls.key, NULL) : NULL, [GTID] = c->gtid,
     };
     size_t size = room_needed(p, texts, TEXTS);
     struct mysql_job *j = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -54,8 +55,8 @@ static struct mysql_job *job_new(struct vital_probe *p)
     j->deadline = mysql_clock() + vital_left(p);
     j->ask = (struct mysql_ask){
         .host = keep(j, texts[HOST]), .socket = keep(j, texts[SOCKET]), .user = keep(j, texts[USER]), .password = keep(j, texts[PASSWORD]),
-        .database = keep(j, texts[DATABASE]), .port = mysql_port_number(c), .tls = mysql_tls_mode(c) != MYSQL_TLS_OFF,
-        .verify = mysql_tls_mode(c) == MYSQL_TLS_VERIFY, .ca = keep(j, texts[CA]), .cert = keep(j, texts[CERT]), .key = keep(j, texts[KEY]),
+        .database = keep(j, texts[DATABASE]), .port = mysql_port_number(c), .tls = mysql_sslmode(c) != MYSQL_SSL_DISABLE,
+        .verify = mysql_sslmode(c) == MYSQL_SSL_VERIFY_FULL, .ca = keep(j, texts[CA]), .cert = keep(j, texts[CERT]), .key = keep(j, texts[KEY]),
         .replication = c->replication != MYSQL_REPLICATION_IGNORE, .gtid = keep(j, texts[GTID]), .query_count = c->queries.count,
     };
     for (unsigned i = 0; i < c->queries.count; i++)
@@ -182,7 +183,7 @@ static const struct vital_module mysql_module = {
         "CLIENT. Without the grant all but replication is looked at. A database is reported as missing to accounts that may see it; to others the server only "
         "says that access is denied.\n\n"
         "Accounts of MySQL 8 and later use caching_sha2_password by default. It works over TLS and unix sockets, and without TLS by a key that the server sends; "
-        "set `tls`, so that nobody in between can send his own. Login methods that show the password to the server are refused.\n\n"
+        "set `sslmode`, so that nobody in between can send his own. Login methods that show the password to the server are refused.\n\n"
         "The library blocks, so its calls are made by helper threads, 2 for all probes of this type, and one probe never holds more than one. The name is resolved "
         "there too, by the system. Timeouts of the library are whole seconds: the verdict comes at the probe's `timeout`, the thread may be held "
         "up to a second longer. When all threads are held by servers that do not answer, other probes of this type say so (no_thread) and keep their state.\n\n"

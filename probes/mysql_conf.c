@@ -5,9 +5,9 @@
 
 /* ---- what the options come to ------------------------------------------------------------------------------- */
 
-unsigned mysql_tls_mode(const struct mysql_conf *c)
+unsigned mysql_sslmode(const struct mysql_conf *c)
 {
-    return c->tls.mode != MYSQL_TLS_AUTO ? c->tls.mode : c->tls.ca ? MYSQL_TLS_VERIFY : MYSQL_TLS_OFF;
+    return c->sslmode != MYSQL_SSL_AUTO ? c->sslmode : c->tls.ca ? MYSQL_SSL_VERIFY_FULL : MYSQL_SSL_DISABLE;
 }
 
 const char *mysql_user(const struct mysql_conf *c)
@@ -139,12 +139,15 @@ static bool check_login(const struct mysql_conf *c, struct vital_diag *d)
 
 static bool check_tls(const struct mysql_conf *c, struct vital_diag *d)
 {
-    unsigned mode = mysql_tls_mode(c);
+    unsigned mode = mysql_sslmode(c);
     bool files = c->tls.ca || c->tls.cert || c->tls.key;
+    if (mode == MYSQL_SSL_REQUIRE && c->tls.ca)
+        d->warning(d, "tls", "nothing is verified with sslmode require: set verify-full (or verify-ca)");
     return needs(d, !c->tls.cert == !c->tls.key, "tls", "a client certificate needs both `cert` and `key`")
-        & needs(d, mode != MYSQL_TLS_OFF || !files, "tls", "certificates are given, but TLS is off: set mode: verify or required")
-        & needs(d, mode != MYSQL_TLS_VERIFY || !mysql_socket(c), "tls",
-                "over a unix socket there is no host name to verify: set mode: off or required");
+        & needs(d, mode != MYSQL_SSL_DISABLE || !files, "tls", "certificates are given, but there is no TLS: set sslmode: verify-full or require")
+        & needs(d, mode != MYSQL_SSL_VERIFY_CA || c->tls.ca, "sslmode", "verify-ca needs `tls: { ca: ... }`: whoever any CA of the system knows would do")
+        & needs(d, mode != MYSQL_SSL_VERIFY_FULL || !mysql_socket(c), "sslmode",
+                "over a unix socket there is no host name to verify: set sslmode: disable or verify-ca");
 }
 
 static bool check_queries(const struct mysql_conf *c, struct vital_diag *d)
@@ -153,7 +156,7 @@ static bool check_queries(const struct mysql_conf *c, struct vital_diag *d)
     bool good = true;
     for (unsigned i = 0; i < c->queries.count; i++) {
         good &= needs(d, q[i].query[strspn(q[i].query, " \t\n;")] != 0, "queries", "a query is empty");
-        good &= needs(d, q[i].max_rows < 0 || q[i].min_rows <= q[i].max_rows, "queries", "min_rows is larger than max_rows: no count could pass");
+        good &= needs(d, q[i].max_rows < 0 || q[i].min_rows <= q[i].max_rows, "queries", "`min_rows` is above `max_rows`: no answer can fulfil both");
     }
     return good;
 }
@@ -175,16 +178,14 @@ bool mysql_prepare(void *conf, struct vital_diag *d)
 
 /* ---- rows --------------------------------------------------------------------------------------------------- */
 
-static const char *const tls_words[] = { "auto", "off", "required", "verify", NULL };
+static const char *const sslmode_words[] = { "auto", "disable", "require", "verify-ca", "verify-full", NULL };
 static const char *const role_words[] = { "any", "primary", "replica", NULL };
 static const char *const replication_words[] = { "auto", "required", "ignore", NULL };
 
 static const struct vital_opt tls_rows[] = {
-    VITAL_OPT(struct mysql_tls_conf, mode, WORD, .words = tls_words, .def = "auto",
-              .help = "required: encrypted, and by `ca` if there is one; verify: the certificate must be for `host` too; auto: verify if there is a `ca`, else off"),
-    VITAL_OPT(struct mysql_tls_conf, ca, STRING, .flags = VITAL_PATHNAME, .help = "file of CA certificates; default: the system's"),
-    VITAL_OPT(struct mysql_tls_conf, cert, STRING, .flags = VITAL_PATHNAME, .help = "file of the client certificate"),
-    VITAL_OPT(struct mysql_tls_conf, key, STRING, .flags = VITAL_PATHNAME, .help = "file of its private key, not encrypted"),
+    VITAL_OPT(struct mysql_tls_conf, ca, STRING, .flags = VITAL_PATHNAME, .help = "file of CA certificates; default: the system's", .also = "ssl_ca"),
+    VITAL_OPT(struct mysql_tls_conf, cert, STRING, .flags = VITAL_PATHNAME, .help = "client certificate chain (PEM file)", .also = "ssl_cert"),
+    VITAL_OPT(struct mysql_tls_conf, key, SECRET, .help = "its private key (PEM), usually { file: PATH }", .also = "ssl_key"),
     VITAL_OPT_END,
 };
 static const struct vital_opt lag_rows[] = {
@@ -207,8 +208,8 @@ static const struct vital_opt query_rows[] = {
     VITAL_OPT(struct mysql_query, fail_above, THRESHOLD, .help = "fail when the value, a number, is above this"),
     VITAL_OPT(struct mysql_query, warn_below, THRESHOLD, .help = "warn when the value, a number, is below this"),
     VITAL_OPT(struct mysql_query, fail_below, THRESHOLD, .help = "fail when the value, a number, is below this"),
-    VITAL_OPT(struct mysql_query, min_rows, INT, .min = -1, .max = MYSQL_ROWS_MAX, .def = "-1", .help = "fail with fewer rows; -1 = any"),
-    VITAL_OPT(struct mysql_query, max_rows, INT, .min = -1, .max = MYSQL_ROWS_MAX, .def = "-1", .help = "fail with more rows; -1 = any"),
+    VITAL_OPT(struct mysql_query, min_rows, INT, .min = 0, .max = MYSQL_ROWS_MAX, .def = "0", .help = "fewer rows fail", .also = "rows_min rows"),
+    VITAL_OPT(struct mysql_query, max_rows, INT, .min = -1, .max = MYSQL_ROWS_MAX, .def = "-1", .help = "more rows fail; -1 = any number, up to 10000", .also = "rows_max"),
     VITAL_OPT_END,
 };
 
@@ -218,10 +219,13 @@ const struct vital_opt mysql_opts[] = {
     VITAL_OPT(struct mysql_conf, host, STRING, .flags = VITAL_TARGET, .help = "instead of a URL: name or address; localhost is TCP too"),
     VITAL_OPT(struct mysql_conf, port, INT, .flags = VITAL_TARGET, .min = 1, .max = 65535, .help = "its port; default: 3306"),
     VITAL_OPT(struct mysql_conf, socket, STRING, .flags = VITAL_TARGET | VITAL_PATHNAME, .help = "instead of a host: the server's unix socket"),
-    VITAL_OPT(struct mysql_conf, user, STRING, .help = "who logs in; default: the URL's"),
+    VITAL_OPT(struct mysql_conf, user, STRING, .help = "who logs in; default: the URL's", .also = "username"),
     VITAL_OPT(struct mysql_conf, password, SECRET, .help = "password; default: the URL's"),
-    VITAL_OPT(struct mysql_conf, database, STRING, .flags = VITAL_TARGET, .help = "database that must exist, and that queries use; default: the URL's, or none"),
-    VITAL_OPT_BLOCK(struct mysql_conf, tls, tls_rows, .help = "TLS to the server"),
+    VITAL_OPT(struct mysql_conf, database, STRING, .flags = VITAL_TARGET, .help = "database that must exist, and that queries use; default: the URL's, or none",
+              .also = "dbname db schema"),
+    VITAL_OPT(struct mysql_conf, sslmode, WORD, .words = sslmode_words, .def = "auto", .also = "ssl_mode ssl",
+              .help = "require: encrypted; verify-ca: by somebody whom `tls: ca` trusts; verify-full: and for this host; auto: verify-full with a `ca`, else disable"),
+    VITAL_OPT_BLOCK(struct mysql_conf, tls, tls_rows, .help = "certificates, for the `sslmode`s that use them"),
     VITAL_OPT(struct mysql_conf, role, WORD, .words = role_words, .def = "any", .help = "primary: read_only must be off; replica: it must be on"),
     VITAL_OPT(struct mysql_conf, replication, WORD, .words = replication_words, .def = "auto",
               .help = "required: this is a replica and all its channels run; auto: what there is must run, on a writable server it only warns"),

@@ -190,7 +190,7 @@ static void judge_text(struct vital_probe *p, struct found *f, const struct mysq
         found_add(f, VITAL_FAIL, VITAL_R_MISMATCH, "%s answers %s, expected %.80s", name, is, q->equals);
     if (q->matches && (!a->has_value || !p->host->match(p, q->matches, a->value, strlen(a->value))))
         found_add(f, VITAL_FAIL, VITAL_R_MISMATCH, "%s answers %s, which does not match", name, is);
-    if (q->min_rows >= 0 && a->rows < q->min_rows)
+    if (a->rows < q->min_rows)
         found_add(f, VITAL_FAIL, VITAL_R_COUNT, "%s has %u rows, expected at least %lld", name, a->rows, (long long)q->min_rows);
     if (q->max_rows >= 0 && a->rows > q->max_rows)
         found_add(f, VITAL_FAIL, VITAL_R_COUNT, "%s has %u rows, expected at most %lld", name, a->rows, (long long)q->max_rows);

@@ -10,7 +10,7 @@
 #include "mysql_status.h"
 #include "vital_probe.h"
 
-enum { MYSQL_TLS_AUTO, MYSQL_TLS_OFF, MYSQL_TLS_REQUIRED, MYSQL_TLS_VERIFY };
+enum { MYSQL_SSL_AUTO, MYSQL_SSL_DISABLE, MYSQL_SSL_REQUIRE, MYSQL_SSL_VERIFY_CA, MYSQL_SSL_VERIFY_FULL };
 enum { MYSQL_ROLE_ANY, MYSQL_ROLE_PRIMARY, MYSQL_ROLE_REPLICA };
 enum { MYSQL_REPLICATION_AUTO, MYSQL_REPLICATION_REQUIRED, MYSQL_REPLICATION_IGNORE };
 
@@ -23,13 +23,13 @@ enum {
     MYSQL_WHERE = 160,
 };
 
-struct mysql_tls_conf { uint8_t mode; const char *ca, *cert, *key; };
+struct mysql_tls_conf { const char *ca, *cert; const struct vital_secret *key; };
 
 struct mysql_query {
     const char *query, *name, *equals;
     const struct vital_regex *matches;
     struct vital_threshold warn_above, fail_above, warn_below, fail_below;
-    int64_t min_rows, max_rows;     /* -1: none */
+    int64_t min_rows, max_rows;     /* max -1: none */
 };
 
 struct mysql_conf {
@@ -39,6 +39,7 @@ struct mysql_conf {
     const char *socket, *user;
     const struct vital_secret *password;
     const char *database;
+    uint8_t sslmode;
     struct mysql_tls_conf tls;
     uint8_t role, replication;
     struct found_ceiling lag, connections;
@@ -71,8 +72,9 @@ struct mysql_answer {
 struct mysql_ask {
     const char *host, *socket, *user, *password, *database;
     unsigned port;
-    bool tls, verify;
-    const char *ca, *cert, *key;
+    bool tls, verify;               /* verify: the name too */
+    const char *ca, *cert;
+    const char *key;                /* PEM; NULL: none */
     bool replication;
     const char *gtid;               /* NULL: not asked for */
     const char *queries[MYSQL_QUERIES_MAX];
@@ -120,7 +122,7 @@ struct mysql {
 /* mysql_conf.c */
 extern const struct vital_opt mysql_opts[];
 bool mysql_prepare(void *conf, struct vital_diag *);
-unsigned mysql_tls_mode(const struct mysql_conf *);                     /* never AUTO */
+unsigned mysql_sslmode(const struct mysql_conf *);                     /* never AUTO */
 const char *mysql_user(const struct mysql_conf *);
 const struct vital_secret *mysql_password(const struct mysql_conf *);
 const char *mysql_socket(const struct mysql_conf *);                    /* NULL: TCP */

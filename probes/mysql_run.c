@@ -2,8 +2,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "mysql_error.h"
 #include "mysql_parts.h"
@@ -217,8 +219,21 @@ static bool ask_query(struct mysql_job *j, MYSQL *my, unsigned which)
 
 /* ---- the conversation --------------------------------------------------------------------------------------- */
 
+/* A private key is memory that the library opens as a file; the caller closes it. -1: none. */
+static int key_file(const struct mysql_job *j, char path[32])
+{
+    const char *key = j->ask.key;
+    int fd = key && j->ask.tls ? memfd_create("vitald-mysql", MFD_CLOEXEC) : -1;
+    if (fd >= 0 && write(fd, key, strlen(key)) != (ssize_t)strlen(key)) {
+        close(fd);
+        fd = -1;
+    }
+    snprintf(path, 32, "/proc/self/fd/%d", fd);
+    return fd;
+}
+
 /* Nothing is left to files, the environment or the server: no my.cnf is read, each option that has a variable is given. */
-static void set_options(const struct mysql_job *j, MYSQL *my)
+static void set_options(const struct mysql_job *j, MYSQL *my, const char *key)
 {
     uint64_t seconds = (left(j) + 999999) / 1000000;
     unsigned patience = seconds < 1 ? 1 : seconds < SECONDS_MAX ? (unsigned)seconds : SECONDS_MAX, off = 0, tcp = MYSQL_PROTOCOL_TCP;
@@ -239,7 +254,7 @@ static void set_options(const struct mysql_job *j, MYSQL *my)
     mysql_options(my, MYSQL_OPT_SSL_ENFORCE, &on);
     mysql_options(my, MYSQL_OPT_SSL_CA, j->ask.ca);
     mysql_options(my, MYSQL_OPT_SSL_CERT, j->ask.cert);
-    mysql_options(my, MYSQL_OPT_SSL_KEY, j->ask.key);
+    mysql_options(my, MYSQL_OPT_SSL_KEY, key);
     mysql_options(my, MARIADB_OPT_TLS_PASSPHRASE, ""); /* else OpenSSL asks on the terminal */
     if (j->ask.verify)
         mysql_options(my, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
@@ -250,8 +265,13 @@ static bool log_in(struct mysql_job *j, MYSQL *my)
     const struct mysql_ask *a = &j->ask;
     uint64_t began = mysql_clock();
     j->stage = MYSQL_LOGIN;
-    set_options(j, my);
-    if (!mysql_real_connect(my, a->socket ? NULL : a->host, a->user, a->password, *a->database ? a->database : NULL, a->port, a->socket, 0)) {
+    char key[32];
+    int fd = key_file(j, key);
+    set_options(j, my, a->key && a->tls ? key : NULL);
+    bool in = mysql_real_connect(my, a->socket ? NULL : a->host, a->user, a->password, *a->database ? a->database : NULL, a->port, a->socket, 0);
+    if (fd >= 0)
+        close(fd);
+    if (!in) {
         struct mysql_failure f;
         note(&f, mysql_errno(my), mysql_error(my));
         return stop(j, MYSQL_LOGIN, &f);

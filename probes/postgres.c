@@ -310,7 +310,7 @@ static const struct vital_module pg_module = {
         "Of several `hosts` the first that accepts the login, and has the wanted `role`, is looked at. All of them share the timeout.\n\n"
         "Lag on a standby is 0 when all that was received is replayed, for on an idle primary the time since the last transaction tells nothing. On a "
         "primary, what a standby has not replayed yet is timed here, since its own report stands still together with it.\n\n"
-        "`sslmode`: `require` encrypts, and never verifies. `verify-full` verifies the certificate and the host's name, against `sslrootcert` or the "
+        "`sslmode`: `require` encrypts, and never verifies. `verify-full` verifies the certificate and the host's name, against `tls: { ca: ... }` or the "
         "system's certificates. `prefer` and `allow` are refused. `auto` uses TLS where the server has it, and says so in the result where it has not. Over a "
         "unix socket there is no TLS.\n\n"
         "The user needs CONNECT on the database. For `standbys`, `lag` on a primary and `transaction_age` it needs more: GRANT pg_monitor TO it. The "

@@ -99,7 +99,7 @@ void pg_chain_verify(void *ssl, const struct pg_trust *t, struct pg_chain *c)
         return;
     if (!store || !load(store, t->ca, t->ca_len)) {
         c->reason = VITAL_R_CONFIG;
-        snprintf(c->text, sizeof c->text, t->ca ? "there is no certificate in sslrootcert" : "the system's certificates cannot be read");
+        snprintf(c->text, sizeof c->text, t->ca ? "there is no certificate in the file of `tls: ca`" : "the system's certificates cannot be read");
     } else {
         int error = verify(store, ssl, t);
         c->reason = reason_of(error);

@@ -75,10 +75,10 @@ const char *pg_login_read(const struct pg_conf *c, struct pg_login *l, const cha
         why = read_sslmode(c, l, option);
     bool user = pg_url_value(path, "user", room, sizeof room);
     take(l->user, sizeof l->user, c->user, c->url && c->url->user && *c->url->user ? c->url->user : user ? room : NULL, "postgres");
-    bool dbname = pg_url_database(path, room, sizeof room) || pg_url_value(path, "dbname", room, sizeof room);
-    take(l->dbname, sizeof l->dbname, c->dbname, dbname ? room : NULL, l->user);
+    bool database = pg_url_database(path, room, sizeof room) || pg_url_value(path, "dbname", room, sizeof room);
+    take(l->database, sizeof l->database, c->database, database ? room : NULL, l->user);
     bool ca = pg_url_value(path, "sslrootcert", room, sizeof room) && *room == '/';
-    take(l->sslrootcert, sizeof l->sslrootcert, c->sslrootcert, ca ? room : NULL, "");
+    take(l->ca, sizeof l->ca, c->tls.ca, ca ? room : NULL, "");
     l->pooler = c->pooler || (pg_url_value(path, "pgbouncer", flag, sizeof flag) && !strcmp(flag, "true"));
     return why;
 }
@@ -119,7 +119,7 @@ static bool check_login(const struct pg_conf *c, struct vital_diag *d)
 {
     bool good = check(d, !c->password || !c->url || !c->url->password, "password", "the URL has a password too: give it in one place");
     good &= check(d, !c->passfile || !pg_password(c), "passfile", "there is a password already: give one of them");
-    good &= check(d, !c->sslcert == !c->sslkey, c->sslcert ? "sslkey" : "sslcert", "a client certificate needs both `sslcert` and `sslkey`");
+    good &= check(d, !c->tls.cert == !c->tls.key, "tls", "a client certificate needs both `cert` and `key`");
     return good;
 }
 
@@ -129,12 +129,12 @@ static void warn_of_tls(const struct pg_conf *c, const struct pg_login *l, struc
     bool verifies = l->sslmode == PG_SSL_VERIFY_CA || l->sslmode == PG_SSL_VERIFY_FULL;
     if (!c->sslmode && pg_url_value(path_of(c), "sslmode", word, sizeof word) && pg_sslmode_of(word) == PG_SSL_REFUSED)
         d->warning(d, "url", "sslmode=%s falls back to clear text: taken as auto, which says so in the result; require or verify-full would not", word);
-    if (*l->sslrootcert && !verifies)
-        d->warning(d, c->sslrootcert ? "sslrootcert" : "url", "nothing is verified with sslmode %s: set verify-full (or verify-ca)", pg_sslmode_words[l->sslmode]);
+    if (*l->ca && !verifies)
+        d->warning(d, c->tls.ca ? "tls" : "url", "nothing is verified with sslmode %s: set verify-full (or verify-ca)", pg_sslmode_words[l->sslmode]);
     if (verifies && l->host_count && pg_host_is_local(&l->hosts[0]))
         d->warning(d, "sslmode", "over a unix socket there is no TLS, so nothing is verified");
-    if ((strstr(l->sslrootcert, "ca-certificates.crt") || strstr(l->sslrootcert, "ca-bundle")) && verifies)
-        d->warning(d, "sslrootcert", "the system's bundle is larger than what is read: leave it out, then the system's certificates are used");
+    if ((strstr(l->ca, "ca-certificates.crt") || strstr(l->ca, "ca-bundle")) && verifies)
+        d->warning(d, c->tls.ca ? "tls" : "url", "the system's bundle is larger than what is read: leave it out, then the system's certificates are used");
 }
 
 static bool check_queries(const struct pg_conf *c, struct vital_diag *d)
@@ -142,7 +142,7 @@ static bool check_queries(const struct pg_conf *c, struct vital_diag *d)
     const struct pg_query *q = c->queries.items;
     bool good = true;
     for (unsigned i = 0; i < c->queries.count; i++) {
-        good &= check(d, q[i].rows_max < 0 || q[i].rows_min <= q[i].rows_max, "queries", "`rows_min` is above `rows_max`: no answer can fulfil both");
+        good &= check(d, q[i].max_rows < 0 || q[i].min_rows <= q[i].max_rows, "queries", "`min_rows` is above `max_rows`: no answer can fulfil both");
         good &= check(d, !q[i].equals || strlen(q[i].equals) < PG_VALUE_CAP, "queries", "`equals` may be 1023 bytes long");
         good &= check(d, strlen(q[i].query) < PG_SQL_CAP - 128, "queries", "a query may be 3900 bytes long");
     }
@@ -208,6 +208,14 @@ static const struct vital_opt xid_rows[] = {
 static const struct vital_opt standby_count_rows[] = { FLOOR_ROWS(struct found_floor, "fewer standbys stream from this server"), VITAL_OPT_END };
 static const struct vital_opt certificate_rows[] = { FLOOR_ROWS(struct found_floor, "a certificate of the server's chain has fewer days left than this"), VITAL_OPT_END };
 
+static const struct vital_opt tls_rows[] = {
+    VITAL_OPT(struct pg_tls_conf, ca, STRING, .flags = VITAL_PATHNAME, .also = "sslrootcert",
+              .help = "CA certificates (PEM, up to 64 KiB) for verify-ca and verify-full; default: the system's"),
+    VITAL_OPT(struct pg_tls_conf, cert, STRING, .flags = VITAL_PATHNAME, .help = "client certificate chain (PEM file)", .also = "sslcert"),
+    VITAL_OPT(struct pg_tls_conf, key, SECRET, .help = "its private key (PEM), usually { file: PATH }", .also = "sslkey"),
+    VITAL_OPT_END,
+};
+
 static const struct vital_opt query_rows[] = {
     VITAL_OPT(struct pg_query, query, STRING, .flags = VITAL_BARE | VITAL_REQUIRED, .help = "one statement; its first column's first value is looked at"),
     VITAL_OPT(struct pg_query, name, STRING, .help = "what it is called in texts and metrics; default: its beginning"),
@@ -215,25 +223,23 @@ static const struct vital_opt query_rows[] = {
     VITAL_OPT(struct pg_query, matches, REGEX, .help = "regular expression that the value must match"),
     CEILING_ROWS(struct pg_query, 0, "the value, a number, is above this"),
     FLOOR_ROWS(struct pg_query, "the value, a number, is below this"),
-    VITAL_OPT(struct pg_query, rows_min, INT, .min = 0, .max = PG_ROWS_CAP, .def = "0", .help = "fewer rows fail"),
-    VITAL_OPT(struct pg_query, rows_max, INT, .min = -1, .max = PG_ROWS_CAP, .def = "-1", .help = "more rows fail; -1 = any number, up to 1000"),
+    VITAL_OPT(struct pg_query, min_rows, INT, .min = 0, .max = PG_ROWS_CAP, .def = "0", .help = "fewer rows fail", .also = "rows_min rows"),
+    VITAL_OPT(struct pg_query, max_rows, INT, .min = -1, .max = PG_ROWS_CAP, .def = "-1", .help = "more rows fail; -1 = any number, up to 1000", .also = "rows_max"),
     VITAL_OPT_END,
 };
 
 const struct vital_opt pg_opts[] = {
     VITAL_OPT(struct pg_conf, url, URL, .flags = VITAL_BARE | VITAL_TARGET,
               .help = "postgres://[user[:password]@]host[:port]/database[?sslmode=...], or unix:/directory of a socket"),
-    VITAL_OPT(struct pg_conf, hosts, STRINGS, .flags = VITAL_TARGET, .min = 1, .max = PG_HOSTS_MAX,
+    VITAL_OPT(struct pg_conf, hosts, STRINGS, .flags = VITAL_TARGET, .min = 1, .max = PG_HOSTS_MAX, .also = "host hostaddr port socket address",
               .help = "several servers instead of `url`: host, host:port or a socket's directory, tried in this order until one does"),
-    VITAL_OPT(struct pg_conf, user, STRING, .help = "default: the URL's, or postgres"),
+    VITAL_OPT(struct pg_conf, user, STRING, .help = "default: the URL's, or postgres", .also = "username"),
     VITAL_OPT(struct pg_conf, password, SECRET, .help = "default: the URL's"),
     VITAL_OPT(struct pg_conf, passfile, STRING, .flags = VITAL_PATHNAME, .help = "file of host:port:database:user:password lines, read again before each login"),
-    VITAL_OPT(struct pg_conf, dbname, STRING, .flags = VITAL_TARGET, .help = "default: the URL's, or the user's name"),
+    VITAL_OPT(struct pg_conf, database, STRING, .flags = VITAL_TARGET, .help = "default: the URL's, or the user's name", .also = "dbname db"),
     VITAL_OPT(struct pg_conf, sslmode, STRING,
               .help = "auto, disable, require, verify-ca or verify-full; default: the URL's, or auto, which says in the result when there is no TLS"),
-    VITAL_OPT(struct pg_conf, sslrootcert, STRING, .flags = VITAL_PATHNAME, .help = "CA certificates (PEM, up to 64 KiB) for verify-ca and verify-full; default: the system's"),
-    VITAL_OPT(struct pg_conf, sslcert, STRING, .flags = VITAL_PATHNAME, .help = "client certificate chain (PEM file)"),
-    VITAL_OPT(struct pg_conf, sslkey, SECRET, .help = "its private key (PEM), usually { file: PATH }"),
+    VITAL_OPT_BLOCK(struct pg_conf, tls, tls_rows, .help = "certificates, for the `sslmode`s that use them"),
     VITAL_OPT(struct pg_conf, pooler, BOOL, .def = "false", .help = "there is PgBouncer or the like in front: no start-up options, limits are set in a transaction"),
     VITAL_OPT(struct pg_conf, hold, BOOL, .def = "false", .help = "keep the session between attempts: one that the server closes starts an attempt at once"),
     VITAL_OPT(struct pg_conf, login_every, DURATION, .max = 86400000000, .def = "1m",

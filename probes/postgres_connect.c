@@ -248,7 +248,7 @@ static void fill(struct words *w, const struct pg_target *t, bool local, const c
     word(w, "hostaddr", t->address);
     word(w, "port", t->host->port);
     word(w, "user", t->user);
-    word(w, "dbname", t->dbname);
+    word(w, "dbname", t->database);
     word(w, "password", t->password ? t->password : getenv("PGPASSWORD") ? " " : NULL);
     word(w, "passfile", NOWHERE);
     word(w, "sslmode", local || t->sslmode == PG_SSL_DISABLE ? "disable" : "require");

@@ -232,12 +232,12 @@ static void judge_rows(struct vital_probe *p, const struct pg_query *q, const ch
     struct pg *g = p->priv;
     int64_t rows = g->session.rows;
     vital_number_of(p, PG_N_QUERY_ROWS, name, rows);
-    if (rows < q->rows_min)
+    if (rows < q->min_rows)
         found_add(&g->found, VITAL_FAIL, VITAL_R_COUNT, "`%s` has %lld rows, at least %lld are expected", name, (long long)rows,
-                  (long long)q->rows_min);
-    if (q->rows_max >= 0 && rows > q->rows_max)
+                  (long long)q->min_rows);
+    if (q->max_rows >= 0 && rows > q->max_rows)
         found_add(&g->found, VITAL_FAIL, VITAL_R_COUNT, "`%s` has %lld rows, at most %lld are expected", name, (long long)rows,
-                  (long long)q->rows_max);
+                  (long long)q->max_rows);
 }
 
 static void judge_number(struct vital_probe *p, const struct pg_query *q, const char *name, double value)

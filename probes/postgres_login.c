@@ -105,7 +105,7 @@ static const char *find_password(const struct vital_probe *p, char *room, size_t
     const struct pg_conf *c = p->conf;
     const struct pg *g = p->priv;
     const struct pg_host *h = &g->login.hosts[g->host];
-    const char *const wanted[] = { pg_host_is_local(h) ? "localhost" : h->host, h->port, g->login.dbname, g->login.user };
+    const char *const wanted[] = { pg_host_is_local(h) ? "localhost" : h->host, h->port, g->login.database, g->login.user };
     const struct pg_file *f = &g->files[PG_FILE_PASS];
     if (pg_password(c)) {
         const char *password = p->host->reveal(pg_password(c), NULL);
@@ -124,13 +124,13 @@ static void dial(struct vital_probe *p, enum pg_sslmode mode)
     char room[1024] = "";
     uint64_t left = vital_left(p);
     struct pg_target t = {
-        .host = h, .address = pg_host_is_local(h) ? NULL : g->addresses[g->address], .user = g->login.user, .dbname = g->login.dbname,
+        .host = h, .address = pg_host_is_local(h) ? NULL : g->addresses[g->address], .user = g->login.user, .database = g->login.database,
         .password = find_password(p, room, sizeof room), .sslmode = mode == PG_SSL_AUTO ? PG_SSL_REQUIRE : mode,
         .ca = g->files[PG_FILE_CA].data, .ca_len = g->files[PG_FILE_CA].len, .cert = g->files[PG_FILE_CERT].data, .cert_len = g->files[PG_FILE_CERT].len,
         .statement_timeout = g->login.pooler ? 0 : left - left / 8,
     };
-    if (c->sslkey)
-        t.key = p->host->reveal(c->sslkey, &t.key_len);
+    if (c->tls.key)
+        t.key = p->host->reveal(c->tls.key, &t.key_len);
     pg_session_open(p, &g->session, &t);
     explicit_bzero(room, sizeof room);
 }
@@ -193,8 +193,8 @@ static const char *file_path(const struct vital_probe *p, unsigned which)
     bool verifies = g->login.sslmode == PG_SSL_VERIFY_CA || g->login.sslmode == PG_SSL_VERIFY_FULL;
     switch (which) {
     case PG_FILE_PASS: return c->passfile;
-    case PG_FILE_CA: return verifies && *g->login.sslrootcert ? g->login.sslrootcert : NULL;
-    default: return c->sslcert;
+    case PG_FILE_CA: return verifies && *g->login.ca ? g->login.ca : NULL;
+    default: return c->tls.cert;
     }
 }
 
@@ -210,7 +210,7 @@ static void file_failed(struct vital_probe *p, const struct vital_file *f, const
     else if (f->error)
         snprintf(text, sizeof text, "%s: %s", path, strerror(f->error));
     else
-        snprintf(text, sizeof text, "%s is larger than 64 KiB%s", path, g->file == PG_FILE_CA ? ": for the system's certificates leave sslrootcert out" : "");
+        snprintf(text, sizeof text, "%s is larger than 64 KiB%s", path, g->file == PG_FILE_CA ? ": for the system's certificates leave `tls: ca` out" : "");
     pg_fail(p, VITAL_FAIL, f->hung ? VITAL_R_HUNG : f->cut ? VITAL_R_TOO_LARGE : reason, text);
 }
 

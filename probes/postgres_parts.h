@@ -26,16 +26,18 @@ struct pg_query {
     const char *query, *name, *equals;
     const struct vital_regex *matches;
     struct vital_threshold warn_above, fail_above, warn_below, fail_below;
-    int64_t rows_min, rows_max;
+    int64_t min_rows, max_rows;
 };
+
+struct pg_tls_conf { const char *ca, *cert; const struct vital_secret *key; };
 
 struct pg_conf {
     const struct vital_url *url;
     struct vital_list hosts;
-    const char *user, *dbname, *passfile;
+    const char *user, *database, *passfile;
     const struct vital_secret *password;
-    const char *sslmode, *sslrootcert, *sslcert;
-    const struct vital_secret *sslkey;
+    const char *sslmode;
+    struct pg_tls_conf tls;
     bool pooler, hold;
     uint64_t login_every;
     uint8_t role, receiver;
@@ -68,7 +70,7 @@ struct pg_chain {
 struct pg_login {
     struct pg_host hosts[PG_HOSTS_MAX];
     unsigned host_count;
-    char user[256], dbname[256], sslrootcert[256];
+    char user[256], database[256], ca[256];
     enum pg_sslmode sslmode;
     bool pooler;
 };
@@ -78,7 +80,7 @@ struct pg_tally;
 struct pg_target {
     const struct pg_host *host;
     const char *address;                /* numeric; NULL: a socket's directory */
-    const char *user, *dbname, *password;
+    const char *user, *database, *password;
     enum pg_sslmode sslmode;            /* never PG_SSL_AUTO */
     const char *ca;                     /* PEM; NULL: the system's */
     size_t ca_len;

@@ -155,6 +155,7 @@ struct vital_opt {
     const struct vital_opt *rows;   /* BLOCK, BLOCKS: ended by a row without a name */
     size_t row_size;
     const char *help;               /* one line, no full stop needed; goes into manual, reference, schema */
+    const char *also;               /* what others call it, words between spaces: suggested for them, never taken */
 };
 
 /* VITAL_OPT(struct tcp_conf, timeout, DURATION, ...) refuses a row whose field has another C type. */

@@ -114,6 +114,32 @@ static const char *known_name(const void *names, size_t i)
     return i < k->row_count ? k->rows[i].name : k->also[i - k->row_count];
 }
 
+static bool has_word(const char *words, const char *word)
+{
+    size_t len = strlen(word);
+    for (const char *at = words; at && (at = strstr(at, word)); at += len)
+        if ((at == words || at[-1] == ' ') && (at[len] == ' ' || !at[len]))
+            return len > 0;
+    return false;
+}
+
+/* The row for what others call it, also one in a map of these rows: "tls: { ca: ... }". False: there is none. */
+static bool called_otherwise(const struct vital_opt *rows, const char *key, struct buf *name)
+{
+    for (const struct vital_opt *row = rows; row->name; row++) {
+        if (has_word(row->also, key)) {
+            buf_text(name, row->name);
+            return true;
+        }
+        for (const struct vital_opt *in = row->type == VITAL_BLOCK ? row->rows : NULL; in && in->name; in++)
+            if (has_word(in->also, key)) {
+                buf_printf(name, "%s: { %s: ... }", row->name, in->name);
+                return true;
+            }
+    }
+    return false;
+}
+
 void opt_unknown(struct opt_scope *s, const struct entry *e, const char *what, const struct vital_opt *rows)
 {
     struct known k = { .rows = rows, .also = s->also };
@@ -122,11 +148,13 @@ void opt_unknown(struct opt_scope *s, const struct entry *e, const char *what, c
     size_t count = k.row_count;
     while (s->also && s->also[count - k.row_count])
         count++;
-    const char *near = diag_nearest(e->key, known_name, &k, count);
+    struct buf other = BUF(256);
+    const char *near = called_otherwise(rows, e->key, &other) ? other.data : diag_nearest(e->key, known_name, &k, count);
     if (near)
         diag_add(s->diag, DIAG_ERROR, e->place, "%s has no option `%s`: did you mean `%s`?", what, e->key, near);
     else
         diag_add(s->diag, DIAG_ERROR, e->place, "%s has no option `%s`: `vitald --dump-options=yaml` lists them", what, e->key);
+    buf_free(&other);
 }
 
 /* ---- a map -------------------------------------------------------------------------------------------------- */

@@ -15,7 +15,7 @@ FAST = """
 defaults: { interval: 200ms, interval_unsettled: 100ms, timeout: 1s, rise: 1, fall: 1, jitter: 0% }
 """
 PROBE = ("CREATE USER vitald@'%' IDENTIFIED BY 'vpw'; GRANT REPLICA MONITOR ON *.* TO vitald@'%'; GRANT SELECT ON shop.* TO vitald@'%';"
-         "CREATE USER poor@'%' IDENTIFIED BY 'ppw'; CREATE USER secure@'%' IDENTIFIED BY 'spw' REQUIRE SSL;"
+         "CREATE USER poor@'%' IDENTIFIED BY 'ppw'; CREATE USER secure@'%' IDENTIFIED BY 'spw' REQUIRE SSL; CREATE USER certified@'%' REQUIRE X509;"
          "CREATE USER repl@'%' IDENTIFIED BY 'rpw'; GRANT REPLICATION SLAVE ON *.* TO repl@'%';"
          "CREATE USER open@'%'; CREATE USER boss@'%' IDENTIFIED BY 'bpw'; GRANT ALL ON *.* TO boss@'%';"
          "CREATE DATABASE shop; CREATE TABLE shop.queue (id INT PRIMARY KEY); INSERT INTO shop.queue VALUES (1), (2), (3);")

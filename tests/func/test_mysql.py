@@ -72,8 +72,9 @@ def test_logins_databases_and_transports(primary, tls):
             named={"url": f"mysql://localhost:{primary.port}", "user": "vitald", "password": "vpw"},
             unix={"socket": primary.socket, "user": "vitald", "password": "vpw"},
             verified={**at, "tls": {"ca": tls["ca"]}},
-            untrusted={**at, "tls": {"mode": "verify"}},
-            encrypted={**at, "user": "secure", "password": "spw", "tls": {"mode": "required"}},
+            untrusted={**at, "sslmode": "verify-full"},
+            encrypted={**at, "user": "secure", "password": "spw", "sslmode": "require"},
+            certified={**at, "user": "certified", "password": "", "tls": {"ca": tls["ca"], "cert": tls["good"][0], "key": {"file": tls["good"][1]}}},
             plain={**at, "user": "secure", "password": "spw"},
             wrong={"url": primary.url(password="secret-but-wrong")},
             nodb={"url": primary.url("boss", "bpw", "nothere")},
@@ -84,7 +85,7 @@ def test_logins_databases_and_transports(primary, tls):
             nosocket={"socket": "/nonexistent/my.sock", "user": "x"},
             noname={"url": "mysql://u:p@no-such-host.invalid"},
             refused={"url": f"mysql://u:p@127.0.0.1:{mysql_kit.free_port()}"}), env={"MYSQL_PWD": "x", "MYSQL_TCP_PORT": "1", "MYSQL_UNIX_PORT": "/x"}) as v:
-        for name in ("url", "named", "unix", "verified", "encrypted", "open"):
+        for name in ("url", "named", "unix", "verified", "encrypted", "certified", "open"):
             v.wait_state(name, "up")
         got = numbers(v, "url")
         assert got["max_connections"] == 10 and got["connections"] >= 1 and got["read_only"] == 0 and got["login_seconds"] > 0
@@ -108,7 +109,7 @@ def test_certificates_of_another_name_and_expired(template, tls):
     with MariaDB(template, *with_certificate(tls, "stranger")) as server:
         at = {"host": "127.0.0.1", "port": server.port, "user": "vitald", "password": "vpw"}
         with Vitald(FAST + rows(name={**at, "tls": {"ca": tls["ca"]}},
-                                chain={**at, "tls": {"ca": tls["ca"], "mode": "required"}})) as v:
+                                chain={**at, "sslmode": "verify-ca", "tls": {"ca": tls["ca"]}})) as v:
             outcome(v, "name", "fail", "cert_name")
             v.wait_state("chain", "up")
             server.sql("CREATE USER x@'%'")      # still the same server below the next certificate
@@ -341,8 +342,8 @@ def test_what_only_a_pretender_does(server):
         "greedy": "wants_the_password", "endless": "endless_rows"}.items()}
     at = {n: {"host": "127.0.0.1", "port": s.port, "user": "u", "password": "please-keep-me"} for n, s in fakes.items()}
     for n in ("stalls", "open"):
-        at[n]["tls"] = {"mode": "required"}
-    at["strict"]["tls"] = {"mode": "verify"}
+        at[n]["sslmode"] = "require"
+    at["strict"]["sslmode"] = "verify-full"
     with Vitald("defaults: { interval: 5s, timeout: 4s, rise: 1, fall: 1 }\n" + rows(**{n: at[n] for n in at if n not in ("mute", "stalls")})) as v:
         outcome(v, "gone", "fail", "closed", "instead of greeting")
         outcome(v, "web", "fail", "closed", "another protocol")
@@ -366,12 +367,12 @@ def test_what_only_a_pretender_does(server):
     ({"url": "mysql://u:p@h/a/b"}, "name of a database"),
     ({"url": "mysql://u:p@h/a", "database": "b"}, "in one place"),
     ({"host": "a,b", "user": "u"}, "one name or address"),
-    ({"socket": "/s", "user": "u", "tls": {"mode": "verify"}}, "no host name to verify"),
-    ({"host": "h", "user": "u", "tls": {"mode": "off", "ca": "/ca"}}, "TLS is off"),
-    ({"host": "h", "user": "u", "tls": {"cert": "/c", "mode": "required"}}, "both `cert` and `key`"),
+    ({"socket": "/s", "user": "u", "sslmode": "verify-full"}, "no host name to verify"),
+    ({"host": "h", "user": "u", "sslmode": "disable", "tls": {"ca": "/ca"}}, "there is no TLS"),
+    ({"host": "h", "user": "u", "sslmode": "require", "tls": {"cert": "/c"}}, "both `cert` and `key`"),
     ({"host": "h", "user": "u", "gtid": "latest"}, "a position is"),
     ({"host": "h", "user": "u", "replication": "ignore", "lag": {"warn_above": "1s"}}, "is ignored"),
-    ({"host": "h", "user": "u", "queries": [{"query": "SELECT 1", "min_rows": 3, "max_rows": 2}]}, "no count could pass"),
+    ({"host": "h", "user": "u", "queries": [{"query": "SELECT 1", "min_rows": 3, "max_rows": 2}]}, "no answer can fulfil both"),
 ])
 def test_refused_configurations(options, text):
     done = check_config(rows(db=options))

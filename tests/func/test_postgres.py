@@ -69,20 +69,20 @@ def passes(v, *names, more=2):
 
 def test_logins_tls_and_the_reasons_for_their_failure(primary, ca, tls):
     crt, key = ca.issue("probe")
-    everything = {"url": primary.url(mode="verify-full"), "sslrootcert": ca.ca, "certificate": {"warn_below": 7}, "connections": {"warn_above": "95%"},
+    everything = {"url": primary.url(mode="verify-full"), "tls": {"ca": ca.ca}, "certificate": {"warn_below": 7}, "connections": {"warn_above": "95%"},
                   "xid_age": {"warn_above": "50%"}, "transaction_age": {"warn_above": "1h"}}
     hostile = {"PGSERVICE": "nix", "PGHOSTADDR": "10.255.255.1", "PGOPTIONS": "-c nonsense=1", "PGPASSWORD": "bad", "PGSSLMODE": "disable", "PGTZ": "Nowhere",
                "PGSSLROOTCERT": "/nix", "PGREQUIRESSL": "0", "PGDATABASE": "nix", "PGPORT": "1", "PGTARGETSESSIONATTRS": "standby", "PGCHANNELBINDING": "disable"}
     with Vitald(probes(
             full=everything,
-            ca={"url": primary.url(mode="verify-ca", host="127.0.0.2"), "sslrootcert": ca.ca},
+            ca={"url": primary.url(mode="verify-ca", host="127.0.0.2"), "tls": {"ca": ca.ca}},
             auto={"url": f"postgres://probe:ppw@localhost:{primary.port}/postgres"},
-            socket={"url": f"unix:{primary.dir}/.s.PGSQL.{primary.port}", "user": "probe", "dbname": "postgres"},
-            certificate={"url": f"postgres://probe@localhost:{primary.port}/certified?sslmode=require", "sslcert": crt, "sslkey": {"file": key}},
-            name={"url": primary.url(mode="verify-full", host="127.0.0.2"), "sslrootcert": ca.ca},
+            socket={"url": f"unix:{primary.dir}/.s.PGSQL.{primary.port}", "user": "probe", "database": "postgres"},
+            certificate={"url": f"postgres://probe@localhost:{primary.port}/certified?sslmode=require", "tls": {"cert": crt, "key": {"file": key}}},
+            name={"url": primary.url(mode="verify-full", host="127.0.0.2"), "tls": {"ca": ca.ca}},
             untrusted={"url": primary.url(mode="verify-full")},
-            missing={"url": primary.url(mode="verify-full"), "sslrootcert": "/nix/ca.pem"},
-            empty={"url": primary.url(mode="verify-full"), "sslrootcert": key},
+            missing={"url": primary.url(mode="verify-full"), "tls": {"ca": "/nix/ca.pem"}},
+            empty={"url": primary.url(mode="verify-full"), "tls": {"ca": key}},
             plain={"url": primary.url(mode="disable")},
             wrong={"url": primary.url(password="secret-but-wrong")},
             nobody={"url": f"postgres://nobody@localhost:{primary.port}/postgres?sslmode=require"},
@@ -97,7 +97,7 @@ def test_logins_tls_and_the_reasons_for_their_failure(primary, ca, tls):
         outcome(v, "name", "fail", "cert_name")
         outcome(v, "untrusted", "fail", "cert_untrusted")
         outcome(v, "missing", "fail", "not_found", "/nix/ca.pem")
-        outcome(v, "empty", "fail", "config", "no certificate in sslrootcert")
+        outcome(v, "empty", "fail", "config", "no certificate in the file of")
         outcome(v, "plain", "fail", "auth", "no encryption")
         outcome(v, "wrong", "fail", "auth", "28P01")
         outcome(v, "nobody", "fail", "auth", "no password is configured")
@@ -158,9 +158,9 @@ def test_queries_and_what_they_must_answer(primary):
     with Vitald(probes(
             FAST.replace("timeout: 1s", "timeout: 3s"),
             good=ask("select 1", {"query": "select count(*) from stuff", "name": "stuff", "equals": "3", "warn_above": 10},
-                     {"query": "select x from stuff where x is not null order by 1", "rows_min": 2, "rows_max": 2}, {"query": "show server_version", "matches": r"^\d+"}),
+                     {"query": "select x from stuff where x is not null order by 1", "min_rows": 2, "max_rows": 2}, {"query": "show server_version", "matches": r"^\d+"}),
             value=ask({"query": "select 'ko'", "equals": "ok"}), null=ask({"query": "select null", "equals": "ok"}),
-            rows=ask({"query": "select 1 where false", "name": "none", "rows_min": 1}), above=ask({"query": "select 7", "warn_above": 5}),
+            rows=ask({"query": "select 1 where false", "name": "none", "min_rows": 1}), above=ask({"query": "select 7", "warn_above": 5}),
             table=ask("select * from nix"), allowed=ask("select * from secret"), division=ask("select 1/0"), two=ask("select 1; select 2"),
             long=ask("select pg_sleep(60)"), endless=ask("select generate_series(1, 100000000)"), copy=ask("copy stuff to stdout"),
             huge=ask("select repeat('x', 40000000)"), slow=ask("select pg_sleep(0.05)", warn_above="20ms"))) as v:
@@ -236,7 +236,7 @@ def test_standby_lag_roles_and_promotion(primary, tls):
             f.write(f"primary_conninfo = 'host={primary.dir} port={primary.port} user=postgres application_name=r1'\n")
         standby.start()
         lag = {"lag": {"fail_above": "300ms"}, "lag_bytes": {"warn_above": "1GiB"}}
-        both = {"hosts": [f"127.0.0.1:{free_port()}", standby.address, primary.address], "user": "probe", "password": "ppw", "dbname": "postgres", "sslmode": "require"}
+        both = {"hosts": [f"127.0.0.1:{free_port()}", standby.address, primary.address], "user": "probe", "password": "ppw", "database": "postgres", "sslmode": "require"}
         with Vitald(probes(behind={"url": standby.url(), "role": "standby", **lag}, seen={"url": primary.url(), "standbys": ["r1"], **lag},
                            count={"url": primary.url(), "standby_count": {"warn_below": 1, "fail_below": 1}}, other={"url": primary.url(), "standbys": ["r2"]},
                            poor={"url": primary.url("poor", "xpw"), "standbys": ["r1"]}, writer={**both, "role": "primary"}, reader={**both, "role": "standby"},
@@ -288,7 +288,7 @@ def test_starting_up_and_shutting_down(primary, tls):
 def test_hang_crash_and_recovery(primary):
     other = f"localhost:{primary.port}"
     with Vitald(probes(db={"url": primary.url()}, held={"url": primary.url(), "hold": True, "login_every": 0},
-                       several={"hosts": [other, f"127.0.0.1:{free_port()}"], "user": "probe", "password": "ppw", "dbname": "postgres"})) as v:
+                       several={"hosts": [other, f"127.0.0.1:{free_port()}"], "user": "probe", "password": "ppw", "database": "postgres"})) as v:
         for name in ("db", "held", "several"):
             v.wait_state(name, "up")
         primary.freeze()

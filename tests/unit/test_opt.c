@@ -34,7 +34,7 @@ static const struct vital_opt rows[] = {
     VITAL_OPT(struct all, number, NUMBER, .flags = VITAL_PERCENT, .max = 2, .help = "x"),
     VITAL_OPT(struct all, time, DURATION, .min = 1000, .max = 60000000, .def = "1s", .help = "x"),
     VITAL_OPT(struct all, size, SIZE, .min = 1024, .help = "x"),
-    VITAL_OPT(struct all, text, STRING, .help = "x"),
+    VITAL_OPT(struct all, text, STRING, .help = "x", .also = "words_of_others prose"),
     VITAL_OPT(struct all, path, STRING, .flags = VITAL_PATHNAME, .help = "x"),
     VITAL_OPT(struct all, word, WORD, .words = colours, .def = "green", .help = "x"),
     VITAL_OPT(struct all, secret, SECRET, .help = "x"),
@@ -190,6 +190,9 @@ TEST(what_is_wrong_is_explained)
     refuses("tls: { cert: /x }", "needs both `cert` and `key`");
     refuses("tls: { min_version: 1.4 }", "must be one of: 1.0, 1.1, 1.2, 1.3");
     refuses("cuont: 1", "test has no option `cuont`: did you mean `count`?");
+    refuses("prose: x", "test has no option `prose`: did you mean `text`?");
+    refuses("words_of_others: x", "did you mean `text`?");
+    refuses("words_of_other: x", "lists them");
     refuses("block: { nicer: 1 }", "did you mean `nice`?");
     refuses("secret: { file: /nonexistent/secret }", "/nonexistent/secret");
     refuses("secret: { env: VITALD_TEST_UNSET }", "VITALD_TEST_UNSET is not set");

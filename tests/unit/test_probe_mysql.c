@@ -243,7 +243,7 @@ TEST(a_healthy_server)
 
 TEST(options_instead_of_a_url)
 {
-    fake_probe(vital_module, "socket", "/run/my.sock", "user", "me", "database", "a b%20/c", "tls.mode", "required", "replication", "ignore", NULL);
+    fake_probe(vital_module, "socket", "/run/my.sock", "user", "me", "database", "a b%20/c", "sslmode", "require", "replication", "ignore", NULL);
     well();
     answer.no_tls = true;
     answer.complete = false;
@@ -629,8 +629,8 @@ TEST(refuses_a_path_of_two) { REFUSES("name of a database", "url", "mysql://me@x
 TEST(refuses_a_bad_escape) { REFUSES("name of a database", "url", "mysql://me@x/a%00"); }
 TEST(refuses_several_hosts) { REFUSES("one name or address", "host", "a,b", "user", "me"); }
 TEST(refuses_verify_over_a_unix_socket) { REFUSES("no host name", "socket", "/s", "user", "me", "tls.ca", "/ca"); }
-TEST(refuses_files_without_tls) { REFUSES("TLS is off", "host", "x", "user", "me", "tls.cert", "/c", "tls.key", "/k"); }
-TEST(refuses_a_certificate_without_key) { REFUSES("both `cert` and `key`", "host", "x", "user", "me", "tls.mode", "required", "tls.cert", "/c"); }
+TEST(refuses_files_without_tls) { REFUSES("there is no TLS", "host", "x", "user", "me", "tls.cert", "/c", "tls.key", "/k"); }
+TEST(refuses_a_certificate_without_key) { REFUSES("both `cert` and `key`", "host", "x", "user", "me", "sslmode", "require", "tls.cert", "/c"); }
 TEST(refuses_a_strange_position) { REFUSES("a position is", "host", "x", "user", "me", "gtid", "now"); }
 TEST(refuses_lag_without_replication) { REFUSES("is ignored", "host", "x", "user", "me", "replication", "ignore", "lag.warn_above", "1s"); }
 TEST(refuses_an_empty_query)

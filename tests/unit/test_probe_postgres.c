@@ -170,8 +170,8 @@ TEST(a_login_from_a_url)
     CHECK_TEXT(l.hosts[0].host, "db");
     CHECK_TEXT(l.hosts[0].port, "5433");
     CHECK_TEXT(l.user, "me");
-    CHECK_TEXT(l.dbname, "app");
-    CHECK_TEXT(l.sslrootcert, "/ca.pem");
+    CHECK_TEXT(l.database, "app");
+    CHECK_TEXT(l.ca, "/ca.pem");
     CHECK_INT(l.sslmode, PG_SSL_VERIFY_FULL);
     CHECK(l.pooler);
 }
@@ -183,7 +183,7 @@ TEST(options_beat_the_url_and_defaults_are_libpqs_but_the_users_name)
     struct pg_login l = login();
     CHECK_TEXT(l.hosts[0].port, "5432");
     CHECK_TEXT(l.user, "postgres");
-    CHECK_TEXT(l.dbname, "postgres");
+    CHECK_TEXT(l.database, "postgres");
     CHECK_INT(l.sslmode, PG_SSL_DISABLE);
 }
 
@@ -194,7 +194,7 @@ TEST(a_socket_from_a_url)
     struct pg_login l = login();
     CHECK_TEXT(l.hosts[0].host, "/run/pg");
     CHECK_TEXT(l.user, "me");
-    CHECK_TEXT(l.dbname, "app");
+    CHECK_TEXT(l.database, "app");
 }
 
 #define REFUSED(test_name, says, ...)                         \
@@ -213,7 +213,7 @@ REFUSED(prefer_falls_back_without_a_word, "fall back to clear text", "url", "pos
 REFUSED(an_unknown_sslmode, "expected auto, disable", "url", "postgres://db?sslmode=bogus")
 REFUSED(two_passwords, "the URL has a password too", "url", "postgres://u:p@db", "password", "q")
 REFUSED(a_password_and_a_file, "there is a password already", "url", "postgres://db", "password", "q", "passfile", "/x")
-REFUSED(a_certificate_without_its_key, "needs both", "url", "postgres://db", "sslcert", "/x")
+REFUSED(a_certificate_without_its_key, "needs both", "url", "postgres://db", "tls.cert", "/x")
 REFUSED(a_bad_host_in_the_list, "not a number from 1", "hosts", "db:x")
 
 TEST(the_applications_prefer_is_taken_as_auto_with_a_warning)
@@ -227,7 +227,7 @@ TEST(the_applications_prefer_is_taken_as_auto_with_a_warning)
 TEST(what_a_query_can_never_fulfil_is_refused)
 {
     fake_probe(vital_module, "url", "postgres://db", NULL);
-    fake_block("queries", "query", "select 1", "rows_min", "5", "rows_max", "4", NULL);
+    fake_block("queries", "query", "select 1", "min_rows", "5", "max_rows", "4", NULL);
     CHECK(!fake_prepare());
 }
 
@@ -417,7 +417,7 @@ static const struct found *answered(const char *value, unsigned rows)
 TEST(expectations_of_a_query)
 {
     fake_probe(vital_module, "url", "postgres://db", NULL);
-    fake_block("queries", "query", "select 1", "equals", "ok", "rows_min", "1", "rows_max", "2", NULL);
+    fake_block("queries", "query", "select 1", "equals", "ok", "min_rows", "1", "max_rows", "2", NULL);
     CHECK_INT(answered("ok", 1)->class, VITAL_PASS);
     CHECK_INT(answered("ok", 3)->reason, VITAL_R_COUNT);
     CHECK_INT(answered("ko", 1)->reason, VITAL_R_MISMATCH);
@@ -448,7 +448,7 @@ TEST(a_query_with_limits_wants_a_number)
 
 TEST(a_file_that_hangs_or_is_missing_stops_the_login_before_libpq_sees_it)
 {
-    fake_probe(vital_module, "url", "postgres://db", "passfile", "/p", "sslmode", "verify-full", "sslrootcert", "/ca", NULL);
+    fake_probe(vital_module, "url", "postgres://db", "passfile", "/p", "sslmode", "verify-full", "tls.ca", "/ca", NULL);
     fake_start();
     CHECK_TEXT(fake_io(FAKE_FILE)->text, "/p");
     struct vital_file f = { .error = ETIMEDOUT, .hung = true };
