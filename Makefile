@@ -185,6 +185,7 @@ install: all
 	sed 's|/etc/vitald|$(sysconfdir)/vitald|' systemd/tmpfiles.conf > $(DESTDIR)$(prefix)/lib/tmpfiles.d/vitald.conf
 	chmod 644 $(DESTDIR)$(prefix)/lib/tmpfiles.d/vitald.conf
 	install -m 644 systemd/exec-probes.conf $(DESTDIR)$(prefix)/share/vitald/
+	install -m 644 conf/prometheus/* conf/grafana/* $(DESTDIR)$(prefix)/share/vitald/
 
 clean:
 	rm -rf $(B)
