@@ -9,6 +9,9 @@
 #define RETRY 20000         /* usec: how often it is looked whether the last attempt's thread is free */
 #define MARGIN 10000        /* usec: so much before the deadline we say ourselves what was waited for */
 
+/* All jobs that were submitted and are not wiped, of all probes: who holds the threads is asked when one finds none free. */
+static struct mysql_job *jobs;
+
 /* ---- the job block: pages of its own, left out of core dumps, for there is a password in it ----------------- */
 
 static const char *keep(struct mysql_job *j, const char *text)
@@ -52,7 +55,9 @@ static struct mysql_job *job_new(struct vital_probe *p)
         return NULL;
     madvise(j, size, MADV_DONTDUMP);
     j->size = size;
-    j->deadline = mysql_clock() + vital_left(p);
+    j->submitted = mysql_clock();
+    j->deadline = j->submitted + vital_left(p);
+    mysql_where(c, j->where);
     j->ask = (struct mysql_ask){
         .host = keep(j, texts[HOST]), .socket = keep(j, texts[SOCKET]), .user = keep(j, texts[USER]), .password = keep(j, texts[PASSWORD]),
         .database = keep(j, texts[DATABASE]), .port = mysql_port_number(c), .tls = mysql_sslmode(c) != MYSQL_SSL_DISABLE,
@@ -70,6 +75,11 @@ static void job_wipe(void *block)
     struct mysql_job *j = block;
     if (j->mine)
         *j->mine = NULL;
+    struct mysql_job **at = &jobs;
+    while (*at && *at != j)
+        at = &(*at)->next;
+    if (*at)
+        *at = j->next;
     size_t size = j->size;
     explicit_bzero(j, size);
     munmap(j, size);
@@ -96,6 +106,39 @@ static void ask_why(struct vital_probe *p)
     p->host->dial(p, &to, &ops, NULL);
 }
 
+/* One that has held a thread for half of the attempt's time or longer: no answer takes that long. */
+static bool holds_a_thread(const struct mysql_job *j, const struct mysql_job *mine)
+{
+    return j != mine && j->started && j->started <= mine->submitted + (mine->deadline - mine->submitted) / 2;
+}
+
+/* No thread was free. That is our own trouble, unless it is this very server that holds them: then it hangs. */
+static void end_without_thread(struct vital_probe *p, const struct mysql_job *mine)
+{
+    const struct mysql_conf *c = p->conf;
+    const struct mysql_job *same = NULL, *other = NULL;
+    char name[64];
+    unsigned count = 0;     /* of those at the same server */
+    for (const struct mysql_job *j = jobs; j; j = j->next) {
+        if (!holds_a_thread(j, mine))
+            continue;
+        if (!strcmp(j->where, mine->where)) {
+            same = j;
+            count++;
+        } else {
+            other = j;
+        }
+    }
+    if (same)
+        vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: %s for its answer to %s, so that no helper thread was left for this one", mine->where,
+                     count > 1 ? "other attempts still wait" : "another attempt still waits",
+                     same->stage < MYSQL_QUERY ? mysql_stage_text(c, same->stage, name, sizeof name) : "a query");
+    else if (other)
+        vital_finish(p, VITAL_INTERNAL, VITAL_R_NO_THREAD, "all %d helper threads are held by attempts that get no answer, as from %s", MYSQL_THREADS, other->where);
+    else
+        vital_finish(p, VITAL_INTERNAL, VITAL_R_NO_THREAD, "none of the %d helper threads was free in time: there are too many probes of this type", MYSQL_THREADS);
+}
+
 static void job_done(struct vital_probe *p, void *block)
 {
     const struct mysql_job *j = block;
@@ -103,7 +146,7 @@ static void job_done(struct vital_probe *p, void *block)
     if (j->seen.failed_at == MYSQL_LOGIN && !mysql_socket(c) && mysql_error_is_vague(j->seen.failure.code, j->seen.failure.text))
         ask_why(p);
     else if (!j->seen.complete && !j->seen.failure.code && !j->seen.no_tls)
-        vital_finish(p, VITAL_INTERNAL, VITAL_R_NO_THREAD, "no helper thread was free in time");
+        end_without_thread(p, j);
     else
         mysql_judge(p, &j->seen);
 }
@@ -126,6 +169,8 @@ static void begin(struct vital_probe *p, void *arg)
     }
     m->job = j;
     j->mine = &m->job;
+    j->next = jobs;
+    jobs = j;
     p->host->submit(p, &job, j);
 }
 
@@ -142,11 +187,11 @@ static void give_up(struct vital_probe *p, void *arg)
     found_span((double)m->allowed, span);
     if (!m->job)
         vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: no connection within %s", where, span);
+    else if (m->job->stage == MYSQL_QUEUED)
+        end_without_thread(p, m->job);
     else if (m->job->deadline < mysql_clock())
         vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: %s of an earlier attempt still hangs", where,
                      mysql_stage_text(c, m->job->stage, name, sizeof name));
-    else if (m->job->stage == MYSQL_QUEUED)
-        vital_finish(p, VITAL_INTERNAL, VITAL_R_NO_THREAD, "all %d helper threads are held by servers that do not answer", MYSQL_THREADS);
     else
         vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: no answer to %s within %s", where, mysql_stage_text(c, m->job->stage, name, sizeof name), span);
 }
@@ -186,7 +231,7 @@ static const struct vital_module mysql_module = {
         "set `sslmode`, so that nobody in between can send his own. Login methods that show the password to the server are refused.\n\n"
         "The library blocks, so its calls are made by helper threads, 2 for all probes of this type, and one probe never holds more than one. The name is resolved "
         "there too, by the system. Timeouts of the library are whole seconds: the verdict comes at the probe's `timeout`, the thread may be held "
-        "up to a second longer. When all threads are held by servers that do not answer, other probes of this type say so (no_thread) and keep their state.\n\n"
+        "up to a second longer. When all threads are held by a server that does not answer, all probes of that server fail (timeout); those of other servers say so (no_thread) and keep their state.\n\n"
         "`localhost` is TCP, as every other name; for the unix socket write `socket` or unix:/path. No my.cnf is read and no MYSQL_ variable of the environment "
         "counts.\n\n"
         "`queries` run in a session that is read-only, and the server ends them at the attempt's timeout (on MySQL only SELECT). A query may answer 10000 rows "

@@ -104,9 +104,12 @@ struct mysql_seen {
 
 struct mysql_job {
     struct mysql_job **mine;                /* loop only: the probe's pointer to this, cleared when the thread is done with it */
+    struct mysql_job *next;                 /* loop only */
     size_t size;
-    uint64_t deadline;                      /* of mysql_clock() */
+    uint64_t submitted, deadline;           /* of mysql_clock() */
+    _Atomic uint64_t started;               /* the same; 0: no thread has it yet */
     _Atomic int stage;
+    char where[MYSQL_WHERE];
     struct mysql_ask ask;
     struct mysql_seen seen;
     size_t used;

@@ -302,6 +302,7 @@ void mysql_job_run(void *block)
     MYSQL my;
     if (!left(j)) /* it has waited for a thread too long: nobody listens any more */
         return;
+    j->started = mysql_clock();
     pthread_once(&library_once, begin_library);
     mysql_thread_init();
     if (mysql_init(&my)) {

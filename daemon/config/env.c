@@ -61,11 +61,11 @@ const char *env_value(struct env_reader *r, const char *family, const char *suff
 }
 
 /* The first of several suffixes that mean the same. */
-static const char *first_value(struct env_reader *r, const char *family, const char *const *suffixes)
+static const char *first_value(struct env_reader *r, const char *family, const char *const *suffixes, const char **variable)
 {
     const char *value = NULL;
     for (; *suffixes && !value; suffixes++)
-        value = env_value(r, family, *suffixes, NULL);
+        value = env_value(r, family, *suffixes, variable);
     return value;
 }
 
@@ -111,24 +111,51 @@ static const char *announced_type(struct env_reader *r, const struct family *f, 
     return type ? type : f->type;
 }
 
+static const char *const user_words[] = { "USER", "USERNAME", NULL }, *const database_words[] = { "DB", "NAME", "DATABASE", NULL },
+                        *const password_words[] = { "PASSWORD", NULL };
+
+/* A value that nobody asks for, because another one stands where the store was announced, is said: else it is looked for long. */
+static void say_unused(struct env_reader *r, const char *variable, const char *value, const struct env_store *s, const char *kept, const char *what)
+{
+    if (value && kept && strcmp(value, kept) != 0)
+        diag_add(r->diag, DIAG_WARNING, env_place(r, variable), "is not used: %s announces the store, with another %s", s->variable, what);
+}
+
+static void take_field(struct env_reader *r, const char *family, const char *const *words, const struct env_store *s, const char *what, const char **field,
+                       const char **from)
+{
+    const char *variable = NULL, *value = first_value(r, family, words, &variable);
+    if (*field || !value) {
+        say_unused(r, variable, value, s, *field, what);
+        return;
+    }
+    *field = value;
+    *from = variable;
+}
+
 static void take_password(struct env_reader *r, const char *family, struct env_store *s)
 {
     bool file;
-    const char *variable = s->password ? NULL : which(r, family, "PASSWORD", &file);
-    if (variable && file)
-        s->password_file = get(r, variable);
-    else if (variable)
-        s->password_env = variable;
+    const char *variable = which(r, family, "PASSWORD", &file);
+    if (!variable)
+        return;
+    if (s->password) {
+        say_unused(r, variable, file ? read_file(r, variable, get(r, variable)) : get(r, variable), s, s->password, "password");
+        return;
+    }
+    s->password_variable = variable;
+    *(file ? &s->password_file : &s->password_env) = file ? get(r, variable) : variable;
 }
 
-static void take_rest(struct env_reader *r, const char *family, struct env_store *s)
+static bool take_rest(struct env_reader *r, const char *family, struct env_store *s)
 {
-    static const char *const users[] = { "USER", "USERNAME", NULL }, *const databases[] = { "DB", "NAME", "DATABASE", NULL };
-    if (!s->user)
-        s->user = first_value(r, family, users);
-    if (!s->database)
-        s->database = first_value(r, family, databases);
+    take_field(r, family, user_words, s, "user", &s->user, &s->user_variable);
+    take_field(r, family, database_words, s, "database", &s->database, &s->database_variable);
     take_password(r, family, s);
+    if (s->user || strcmp(s->type, "mysql") != 0)
+        return true;
+    diag_add(r->diag, DIAG_ERROR, env_place(r, s->variable), "announces a store, but nothing says who logs in: set %s_USER", family);
+    return false;
 }
 
 static bool from_host(struct env_reader *r, const struct family *f, const char *text, const char *type, bool other, struct env_store *s)
@@ -189,8 +216,7 @@ static bool read_family(struct env_reader *r, const struct family *f, struct env
     }
     if (!good || !s->type)
         return false;
-    take_rest(r, f->name, s);
-    return true;
+    return take_rest(r, f->name, s);
 }
 
 /* ---- several ------------------------------------------------------------------------------------------------ */
@@ -212,20 +238,68 @@ static bool has_password(const struct env_store *s)
     return s->password || s->password_env || s->password_file;
 }
 
+/* "" when there is none. A file that cannot be read is told about when it is wanted. */
+static const char *password_text(struct env_reader *r, const struct env_store *s)
+{
+    struct vital_secret secret = { .source = SECRET_FILE, .origin = s->password_file };
+    const char *text = s->password ? s->password : s->password_env ? get(r, s->password_env) : NULL;
+    if (!text && s->password_file && !secret_load(&secret, r->arena))
+        text = arena_copy_n(r->arena, secret.value, secret.len);
+    secret_free(&secret);
+    return text ? text : "";
+}
+
 static void absorb(struct env_reader *r, struct env_store *kept, const struct env_store *again)
 {
     if (kept->user && again->user && strcmp(kept->user, again->user) != 0)
         diag_add(r->diag, DIAG_WARNING, env_place(r, again->variable), "announces the same store as %s with another user: %s is used", kept->variable,
                  kept->variable);
-    if (!kept->database)
+    if (!kept->database) {
         kept->database = again->database;
-    if (!kept->user)
-        kept->user = again->user;
-    if (!has_password(kept) && same(kept->user, again->user)) {
-        kept->password = again->password;
-        kept->password_env = again->password_env;
-        kept->password_file = again->password_file;
+        kept->database_variable = again->database_variable ? again->database_variable : again->variable;
     }
+    if (!kept->user) {
+        kept->user = again->user;
+        kept->user_variable = again->user_variable ? again->user_variable : again->variable;
+    }
+    if (!same(kept->user, again->user) || !has_password(again))
+        return;
+    if (has_password(kept)) {
+        say_unused(r, again->password_variable ? again->password_variable : again->variable, password_text(r, again), kept, password_text(r, kept), "password");
+        return;
+    }
+    kept->password = again->password;
+    kept->password_env = again->password_env;
+    kept->password_file = again->password_file;
+    kept->password_variable = again->password_variable ? again->password_variable : again->variable;
+}
+
+static bool announces(struct env_reader *r, const char *family)
+{
+    static const char *const suffixes[] = { "URL", "URL_FILE", "DSN", "DSN_FILE", "HOST", "HOST_FILE" };
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        if (get(r, arena_printf(r->names, "%s_%s", family, suffixes[i])))
+            return true;
+    return false;
+}
+
+/* DB_USER beside DATABASE_URL: variables of a family that announces nothing, which say something else than the store does. */
+static void check_bystander(struct env_reader *r, const struct family *f, const struct env_store *stores, unsigned count)
+{
+    const struct env_store *s = NULL;
+    for (unsigned i = 0; i < count; i++) {
+        if (f->type && strcmp(f->type, stores[i].type) != 0)
+            continue;
+        if (s)
+            return; /* whose they are is anybody's guess */
+        s = &stores[i];
+    }
+    if (!s || announces(r, f->name))
+        return;
+    const char *variable = NULL, *value = first_value(r, f->name, user_words, &variable);
+    say_unused(r, variable, value, s, s->user ? s->user : "", "user, or none");
+    value = first_value(r, f->name, password_words, &variable);
+    say_unused(r, variable, value, s, password_text(r, s), "password, or none");
 }
 
 static unsigned collect(struct env_reader *r, struct env_store *stores)
@@ -243,6 +317,8 @@ static unsigned collect(struct env_reader *r, struct env_store *stores)
         else
             stores[count++] = s;
     }
+    for (unsigned i = 0; i < STORES_MAX; i++)
+        check_bystander(r, &families[i], stores, count);
     return count;
 }
 
@@ -260,8 +336,17 @@ static struct node *text_node(struct env_reader *r, struct diag_place place, con
     return n;
 }
 
-static struct node *password_node(struct env_reader *r, struct diag_place place, const struct env_store *s)
+/* What has a variable of its own is an option of its own, so that a finding about it names that variable. */
+static void put_of_variable(struct env_reader *r, struct node *options, const char *key, const char *text, const char *variable)
 {
+    struct diag_place place = env_place(r, variable ? variable : "");
+    if (text && variable)
+        map_put(r->arena, options, key, place, text_node(r, place, text));
+}
+
+static struct node *password_node(struct env_reader *r, const struct env_store *s)
+{
+    struct diag_place place = env_place(r, s->password_variable ? s->password_variable : s->variable);
     struct node *map = node_map(r->arena, place);
     if (s->password)
         return text_node(r, place, s->password);
@@ -277,8 +362,10 @@ static void add_store(struct env_reader *r, struct node *probes, const struct en
     for (char *c = name; *c; c++)
         *c = (char)(*c >= 'A' && *c <= 'Z' ? *c | 32 : *c);
     put(r, options, "url", text_node(r, place, env_url_text(r->arena, s)));
+    put_of_variable(r, options, "user", s->user, s->user_variable);
     if (has_password(s))
-        put(r, options, "password", password_node(r, place, s));
+        put(r, options, "password", password_node(r, s));
+    put_of_variable(r, options, "database", s->database, s->database_variable);
     put(r, probe, s->type, options);
     put(r, probes, name, probe);
 }

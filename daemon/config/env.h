@@ -20,6 +20,7 @@ struct env_store {
     bool tls;                    /* rediss:// */
     const char *password;        /* the value, when it stood inside of a URL or DSN */
     const char *password_env, *password_file;   /* or where it is */
+    const char *user_variable, *database_variable, *password_variable;     /* NULL: they stood in `variable` itself */
 };
 
 struct env_reader {
@@ -40,7 +41,7 @@ bool env_read_host(struct env_reader *, const char *variable, const char *text, 
 const char *env_type_of(const char *word);                /* "postgresql+psycopg", "pgsql" -> "postgres"; NULL = none of ours */
 const char *env_type_of_port(const char *port);
 const char *env_port_of(const struct env_store *);        /* the port that is in force */
-/* The URL for the tree: everything but the password. */
+/* The URL for the tree: everything but the password, and what has a variable of its own. */
 const char *env_url_text(struct arena *, const struct env_store *);
 
 #endif

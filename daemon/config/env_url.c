@@ -257,7 +257,7 @@ const char *env_url_text(struct arena *a, const struct env_store *s)
 {
     struct buf out = BUF(16384);
     buf_printf(&out, "%s://", s->tls ? "rediss" : s->type);
-    if (s->user) {
+    if (s->user && !s->user_variable) {
         escape(&out, s->user);
         buf_char(&out, '@');
     }
@@ -268,7 +268,7 @@ const char *env_url_text(struct arena *a, const struct env_store *s)
     if (s->port)
         buf_printf(&out, ":%s", s->port);
     buf_char(&out, '/');
-    if (s->database)
+    if (s->database && !s->database_variable)
         escape(&out, s->database);
     if (s->query)
         buf_printf(&out, "?%s", s->query);

@@ -327,8 +327,41 @@ TEST(no_free_thread_is_our_own_trouble)
     fake_probe(vital_module, URL, NULL);
     fake_start();
     fake_pass_time(1995000);
-    expect(VITAL_INTERNAL, VITAL_R_NO_THREAD, "all 2 helper threads");
+    expect(VITAL_INTERNAL, VITAL_R_NO_THREAD, "none of the 2 helper threads");
     fake_end();
+}
+
+/* Another probe's attempt has a thread since before this one began; where it asks is all that differs. */
+static void held_by(const char *where, enum vital_class class, enum vital_reason reason, const char *text)
+{
+    fake_probe(vital_module, URL, NULL);
+    fake_start();
+    struct vital_io *io = fake_io(FAKE_JOB);
+    struct mysql_job *other = io->block;
+    other->started = other->submitted;
+    other->stage = MYSQL_LOGIN;
+    snprintf(other->where, sizeof other->where, "%s", where);
+    other->mine = NULL;
+    ((struct mysql *)fake.probe.priv)->job = NULL;
+    io->kept = true;
+    fake_pass_time(3000000);
+    fake_start();
+    ((struct mysql_job *)fake_io(FAKE_JOB)->block)->submitted = other->submitted;
+    fake_pass_time(1995000);
+    expect(class, reason, text);
+    io->open = false;
+    io->job->wipe(io->block);
+    fake_end();
+}
+
+TEST(threads_held_by_the_same_server_tell_of_that_server)
+{
+    held_by("db1:3307", VITAL_FAIL, VITAL_R_TIMEOUT, "db1:3307: another attempt still waits for its answer to the login");
+}
+
+TEST(threads_held_by_another_server_tell_nothing_of_this_one)
+{
+    held_by("db9:3306", VITAL_INTERNAL, VITAL_R_NO_THREAD, "held by attempts that get no answer, as from db9:3306");
 }
 
 TEST(what_was_waited_for_is_said)
@@ -392,7 +425,7 @@ TEST(a_job_that_came_too_late_is_no_pass)
     fake_probe(vital_module, URL, NULL);
     answer = (struct mysql_seen){ .complete = false };
     attempt();
-    expect(VITAL_INTERNAL, VITAL_R_NO_THREAD, "no helper thread");
+    expect(VITAL_INTERNAL, VITAL_R_NO_THREAD, "none of the 2 helper threads");
     fake_end();
 }
 
