@@ -94,6 +94,36 @@ TEST(service_links_announce_nothing)
     GIVES(ZERO("REDIS_HOST=r", "REDIS_PORT=tcp://10.0.0.1:6379"), 1, "redis:");
 }
 
+/* Good, but this is said, and never a value. */
+static void warns(struct zero z, const char *finding)
+{
+    CHECK(z.good);
+    if (finding ? !strstr(z.text, finding) : strstr(z.text, "is not used") != NULL)
+        CHECK_TEXT(z.text, finding ? finding : "nothing");
+    CHECK(!strstr(z.text, "geheim"));
+    end(&z);
+}
+
+TEST(a_login_that_is_not_used_is_told)
+{
+    const char *url = "DATABASE_URL=postgres://a:geheim@h/d";
+    warns(ZERO(url, "DATABASE_USER=b"), "environment variable DATABASE_USER: warning: is not used: DATABASE_URL announces the store, with another user");
+    warns(ZERO(url, "DATABASE_PASSWORD=geheim2"), "DATABASE_PASSWORD: warning: is not used: DATABASE_URL announces the store, with another password");
+    warns(ZERO(url, "DATABASE_NAME=e"), "DATABASE_NAME: warning: is not used");
+    warns(ZERO(url, "DATABASE_USER=a", "DATABASE_PASSWORD=geheim", "DATABASE_NAME=d"), NULL);
+    warns(ZERO(url, "DB_USER=b"), "environment variable DB_USER: warning: is not used: DATABASE_URL announces the store, with another user");
+    warns(ZERO(url, "DB_PASSWORD=geheim2"), "DB_PASSWORD: warning: is not used: DATABASE_URL");
+    warns(ZERO(url, "DB_USER=a", "DB_PASSWORD=geheim"), NULL);
+    warns(ZERO(url, "MYSQL_USER=b"), NULL);
+    warns(ZERO(url, "REDIS_URL=redis://h", "DB_USER=b"), NULL);     /* of which of them? */
+    warns(ZERO(url, "DB_HOST=h", "DB_PORT=5432", "DB_USER=a", "DB_PASSWORD=geheim2"), "DB_PASSWORD: warning: is not used: DATABASE_URL");
+}
+
+TEST(what_has_a_variable_is_found_fault_with_by_that_name)
+{
+    refuses(ZERO("MYSQL_HOST=h"), "environment variable MYSQL_HOST: error: announces a store, but nothing says who logs in: set MYSQL_USER");
+}
+
 TEST(the_type_is_found)
 {
     static const struct { const char *var, *probe; } cases[] = {
@@ -101,14 +131,14 @@ TEST(the_type_is_found)
         { "DATABASE_URL=postgresql+psycopg://u:geheim@h/d", "\n  postgres:" },
         { "DATABASE_URL=jdbc:postgresql://h:5433/d?user=u&password=geheim", "\n  postgres:" },
         { "DB_URL=mysql+pymysql://u:geheim@h/d", "\n  mysql:" },
-        { "DB_URL=mariadb://h", "\n  mysql:" },
+        { "DB_URL=mariadb://u@h", "\n  mysql:" },
         { "REDIS_URL=rediss://:geheim@h:6380/1", "\n  redis:" },
         { "REDIS_URL=unix:///run/redis.sock", "\n  redis:" },
         { "PG_HOST=h", "\n  postgres:" },
         { "POSTGRES_HOST=/var/run/postgresql", "\n  postgres:" },
         { "DATABASE_DSN=host=h port=5432 user=u password='geheim x' dbname=d", "\n  postgres:" },
         { "DATABASE_DSN=u:geheim@tcp(h:3306)/d?parseTime=true", "\n  mysql:" },
-        { "DB_DSN=mysql:host=h;port=3307;dbname=d", "\n  mysql:" },
+        { "DB_DSN=mysql:host=h;port=3307;dbname=d;user=u", "\n  mysql:" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct zero z = ZERO(cases[i].var);
@@ -120,7 +150,7 @@ TEST(the_type_is_found)
         end(&z);
     }
     GIVES(ZERO("DB_HOST=h", "DB_TYPE=postgresql"), 1, "\n  postgres:");
-    GIVES(ZERO("DB_HOST=h", "DB_PORT=3306"), 1, "\n  mysql:");
+    GIVES(ZERO("DB_HOST=h", "DB_PORT=3306", "DB_USER=u"), 1, "\n  mysql:");
     refuses(ZERO("DB_HOST=h"), "environment variable DB_HOST: error: neither DB_TYPE nor DB_PORT says what it is");
 }
 
@@ -193,7 +223,11 @@ TEST(passwords_stand_apart_from_urls)
     setenv("MYSQL_DB", "d", 1);
     setenv("MYSQL_PASSWORD_FILE", "/run/secrets/db", 1);
     o = options(a, &d, "mysql", "mysql");
-    CHECK_TEXT(map_find(o, "url")->text, "mysql://u@h/d");
+    CHECK_TEXT(map_find(o, "url")->text, "mysql://h/");
+    CHECK_TEXT(map_find(o, "user")->text, "u");
+    CHECK_TEXT(map_find(o, "user")->place.file, "environment variable MYSQL_USER");
+    CHECK_TEXT(map_find(o, "database")->text, "d");
+    CHECK_TEXT(map_find(o, "password")->place.file, "environment variable MYSQL_PASSWORD_FILE");
     CHECK_TEXT(map_find(map_find(o, "password"), "file")->text, "/run/secrets/db");
     clearenv();
     setenv("PG_HOST", "/var/run/postgresql", 1);
