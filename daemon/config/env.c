@@ -118,7 +118,8 @@ static const char *const user_words[] = { "USER", "USERNAME", NULL }, *const dat
 static void say_unused(struct env_reader *r, const char *variable, const char *value, const struct env_store *s, const char *kept, const char *what)
 {
     if (value && kept && strcmp(value, kept) != 0)
-        diag_add(r->diag, DIAG_WARNING, env_place(r, variable), "is not used: %s announces the store, with another %s", s->variable, what);
+        diag_add(r->diag, DIAG_WARNING, env_place(r, variable), "is not used: %s announces the store, with %s %s", s->variable, *kept ? "another" : "no",
+                 what);
 }
 
 static void take_field(struct env_reader *r, const char *family, const char *const *words, const struct env_store *s, const char *what, const char **field,
@@ -297,9 +298,9 @@ static void check_bystander(struct env_reader *r, const struct family *f, const 
     if (!s || announces(r, f->name))
         return;
     const char *variable = NULL, *value = first_value(r, f->name, user_words, &variable);
-    say_unused(r, variable, value, s, s->user ? s->user : "", "user, or none");
+    say_unused(r, variable, value, s, s->user ? s->user : "", "user");
     value = first_value(r, f->name, password_words, &variable);
-    say_unused(r, variable, value, s, password_text(r, s), "password, or none");
+    say_unused(r, variable, value, s, password_text(r, s), "password");
 }
 
 static unsigned collect(struct env_reader *r, struct env_store *stores)
@@ -337,11 +338,11 @@ static struct node *text_node(struct env_reader *r, struct diag_place place, con
 }
 
 /* What has a variable of its own is an option of its own, so that a finding about it names that variable. */
-static void put_of_variable(struct env_reader *r, struct node *options, const char *key, const char *text, const char *variable)
+static void put_of_variable(struct env_reader *r, struct node *options, const char *key, const char *text, bool is_number, const char *variable)
 {
     struct diag_place place = env_place(r, variable ? variable : "");
     if (text && variable)
-        map_put(r->arena, options, key, place, text_node(r, place, text));
+        map_put(r->arena, options, key, place, is_number ? node_scalar(r->arena, place, text, strlen(text), false) : text_node(r, place, text));
 }
 
 static struct node *password_node(struct env_reader *r, const struct env_store *s)
@@ -362,10 +363,10 @@ static void add_store(struct env_reader *r, struct node *probes, const struct en
     for (char *c = name; *c; c++)
         *c = (char)(*c >= 'A' && *c <= 'Z' ? *c | 32 : *c);
     put(r, options, "url", text_node(r, place, env_url_text(r->arena, s)));
-    put_of_variable(r, options, "user", s->user, s->user_variable);
+    put_of_variable(r, options, "user", s->user, false, s->user_variable);
     if (has_password(s))
         put(r, options, "password", password_node(r, s));
-    put_of_variable(r, options, "database", s->database, s->database_variable);
+    put_of_variable(r, options, "database", s->database, !strcmp(s->type, "redis"), s->database_variable);
     put(r, probe, s->type, options);
     put(r, probes, name, probe);
 }

@@ -320,7 +320,7 @@ def test_silence_is_a_timeout(server):
 def test_the_environment_is_enough():
     with Redis("--requirepass", "s3cr3t", admin=["--pass", "s3cr3t"]) as r:
         for env in ({"REDIS_URL": f"redis://:s3cr3t@{r.address}/1"},
-                    {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(r.port), "REDIS_PASSWORD": "s3cr3t"}):
+                    {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(r.port), "REDIS_PASSWORD": "s3cr3t", "REDIS_DB": "2"}):
             out = subprocess.run([f"{BUILD}/vitald", "--once"], env={"PATH": os.environ["PATH"], **env}, capture_output=True, text=True, timeout=60)
             assert out.returncode == 0 and " redis " in out.stdout and "s3cr3t" not in out.stdout + out.stderr, out.stdout + out.stderr
 

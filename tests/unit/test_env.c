@@ -214,9 +214,11 @@ TEST(passwords_stand_apart_from_urls)
     setenv("REDIS_HOST", "[::1]", 1);
     setenv("REDIS_PASSWORD", "x${y}", 1);
     setenv("REDIS_PORT", "7000", 1);
+    setenv("REDIS_DB", "3", 1);
     o = options(a, &d, "redis", "redis");
     CHECK_TEXT(map_find(o, "url")->text, "redis://[::1]:7000/");
     CHECK_TEXT(map_find(map_find(o, "password"), "env")->text, "REDIS_PASSWORD");
+    CHECK(!map_find(o, "database")->quoted);     /* a number */
     clearenv();
     setenv("MYSQL_HOST", "h", 1);
     setenv("MYSQL_USER", "u", 1);
