@@ -3,7 +3,7 @@
 #   make            builds build/vitald, build/vitalctl, build/modules/*.so
 #   make run        installs what the build needs, builds, runs vitald without a configuration file
 #   make test       installs what the tests need, builds, runs every suite; ends with "N passed, N failed"
-#   make install    DESTDIR= prefix=            make clean | lint | docs | bench | fuzz T=60 | mutants
+#   make install    DESTDIR= prefix=            make deb               make clean | lint | docs | bench | fuzz T=60 | mutants
 #   SANITIZE=address,undefined or SANITIZE=thread with any of them builds under $(B)/address-undefined ...
 
 VERSION    := 0.1.0
@@ -19,9 +19,9 @@ say = @printf '  %-7s %s\n' $(1) $@
 
 WARN := -Wall -Wextra -Wformat=2 -Werror=format-security -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
 BASE := -std=c11 -D_GNU_SOURCE -O2 -g -fPIE -fno-strict-overflow -fno-delete-null-pointer-checks \
-        -fstack-protector-strong -fstack-clash-protection -fcf-protection
-INCL := -Idaemon -Iprobes -DVITALD_VERSION='"$(VERSION)"' -DVITALD_MODULE_DIR='"$(prefix)/lib/vitald/modules"' \
-        -DVITALD_CONF='"$(sysconfdir)/vitald/vitald.yaml"'
+        -fstack-protector-strong -fstack-clash-protection -fcf-protection -ffile-prefix-map=$(CURDIR)=.
+INCL := -Idaemon -Iprobes -DVITALD_VERSION='"$(VERSION)"'
+PLACES := -DVITALD_MODULE_DIR='"$(prefix)/lib/vitald/modules"' -DVITALD_CONF='"$(sysconfdir)/vitald/vitald.yaml"'
 LINK := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 ifdef SANITIZE
   override B := $(B)/$(subst $(comma),-,$(SANITIZE))
@@ -55,7 +55,7 @@ MODULES := $(LOADED:%=$(B)/modules/%.so)
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all run test install clean lint docs bench fuzz mutants unit sim programs
+.PHONY: all run test install stage deb clean lint docs bench fuzz mutants unit sim programs
 all: $(B)/vitald $(B)/vitalctl $(B)/vitalctl-static $(MODULES)
 
 $(B)/obj/%.o: %.c Makefile
@@ -80,6 +80,18 @@ $(B)/static/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(filter-out -fPIE,$(BASE)) -ffunction-sections $(WARN) $(INCL) -DVITALCTL_STATIC $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# What an installed program knows of its prefix. The archive has the one of the first build; what is installed is linked with its own.
+AT := $(B)/at$(subst /,-,$(prefix)$(sysconfdir))
+$(B)/obj/daemon/config/places.o: private INCL += $(PLACES)
+$(AT)/places.o: daemon/config/places.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(COMPILE) $(PLACES) -c -o $@ $<
+
+$(AT)/vitald: $(B)/obj/daemon/main.o $(AT)/places.o $(B)/libvitald.a
+	$(call say,LINK)
+	$(Q)$(CC) -o $@ $(filter %.o,$^) $(LINK) $(B)/libvitald.a $(LIBS)
 
 # An archive, so that a unit test links only what it names; made anew, so that no deleted file lives on in it.
 $(B)/libvitald.a: $(LIB_OBJ)
@@ -161,12 +173,12 @@ mutants:
 	@tests/setup test
 	@tests/sim/mutate
 
-install: all
+install: all $(AT)/vitald
 	install -d $(DESTDIR)$(prefix)/sbin $(DESTDIR)$(prefix)/bin $(DESTDIR)$(prefix)/lib/vitald/modules $(DESTDIR)$(prefix)/include \
 	    $(DESTDIR)$(sysconfdir)/vitald $(DESTDIR)$(prefix)/share/man/man1 $(DESTDIR)$(prefix)/share/man/man3 \
 	    $(DESTDIR)$(prefix)/share/man/man7 $(DESTDIR)$(prefix)/share/man/man5 $(DESTDIR)$(prefix)/share/man/man8 \
 	    $(DESTDIR)$(prefix)/share/bash-completion/completions $(DESTDIR)$(prefix)/share/zsh/site-functions
-	install -m 755 $(B)/vitald $(DESTDIR)$(prefix)/sbin/vitald
+	install -m 755 $(AT)/vitald $(DESTDIR)$(prefix)/sbin/vitald
 	install -m 755 $(B)/vitalctl $(DESTDIR)$(prefix)/bin/vitalctl
 	for m in $(filter-out skeleton,$(LOADED)); do install -m 644 $(B)/modules/$$m.so $(DESTDIR)$(prefix)/lib/vitald/modules/; done
 	install -m 644 probes/vital_probe.h $(DESTDIR)$(prefix)/include/vital_probe.h
@@ -186,8 +198,20 @@ install: all
 	chmod 644 $(DESTDIR)$(prefix)/lib/tmpfiles.d/vitald.conf
 	install -m 644 systemd/exec-probes.conf $(DESTDIR)$(prefix)/share/vitald/
 	install -m 644 conf/prometheus/* conf/grafana/* $(DESTDIR)$(prefix)/share/vitald/
+	install -d $(DESTDIR)$(prefix)/share/doc/vitald/examples
+	install -m 644 conf/reference.yaml conf/schema.json probes/skeleton.c $(DESTDIR)$(prefix)/share/doc/vitald/examples/
+	cd conf && for f in $$(find recipes -type f); do [ -x $$f ] && mode=755 || mode=644; \
+	    install -D -m $$mode $$f $(abspath $(DESTDIR)$(prefix))/share/doc/vitald/examples/$$f; done
+
+# build/deb/*.deb: the Debian packages, cut from one installed tree.
+stage:
+	@rm -rf $(B)/stage
+	@$(MAKE) --no-print-directory prefix=/usr DESTDIR=$(abspath $(B))/stage install >/dev/null
+
+deb: stage
+	@conf/debian/make-deb $(B)/stage $(B)/deb $(VERSION) $(HEAVY)
 
 clean:
 	rm -rf $(B)
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(wildcard $(B)/obj $(B)/static $(B)/tests $(B)/at-*) -name '*.d' 2>/dev/null)

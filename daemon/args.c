@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "config/places.h"
 
 enum { EXIT_USAGE = 2, DEFAULT_TIMEOUT_S = 60 };
 enum { OPT_CHECK = 256, OPT_DUMP, OPT_OPTIONS, OPT_MODULE_LIST, OPT_ENV_FILE, OPT_ONCE, OPT_UNTIL, OPT_TIMEOUT,
@@ -140,8 +141,8 @@ void args_parse(struct args *a, int argc, char **argv)
     if (!a->timeout)
         a->timeout = DEFAULT_TIMEOUT_S * USEC_S;
     /* An installed vitald reads its own file; without one, and from a source tree, it needs no configuration. */
-    if (!a->request.path_count && access(VITALD_CONF, F_OK) == 0)
-        add_path(a->paths, &a->request.path_count, VITALD_CONF);
+    if (!a->request.path_count && access(places_conf, F_OK) == 0)
+        add_path(a->paths, &a->request.path_count, places_conf);
     a->request.paths = a->paths;
     a->request.env_files = a->env_files;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "config/places.h"
 
 enum { LOADED_MAX = 64, TYPE_MAX = 63 };
 
@@ -141,7 +142,7 @@ static struct places places_get(void)
         p.dir[0] = mem_printf("%.*s/modules", (int)(strrchr(exe, '/') - exe), exe);
         p.count = 2;
     }
-    p.dir[p.count - 1] = mem_copy(VITALD_MODULE_DIR);
+    p.dir[p.count - 1] = mem_copy(places_modules);
     return p;
 }
 

@@ -9,7 +9,7 @@
 /* The explicit list: probes/builtin.c. */
 extern const struct vital_module *const builtin_modules[];      /* NULL-ended */
 
-void modules_set_dir(const char *dir);                 /* where *.so are; default: beside the binary, then VITALD_MODULE_DIR */
+void modules_set_dir(const char *dir);                 /* where *.so are; default: beside the binary, then places_modules */
 /* NULL and *error (heap): no such type, not installed (names the package), wrong ABI (both versions). Loads once; never
  * unloads. Any thread. */
 const struct vital_module *modules_find(const char *type, char **error);

@@ -27,14 +27,14 @@ def why_not():
 
 
 class Lab:
-    def __init__(self):
+    def __init__(self, lower="/"):
         self.base = tempfile.mkdtemp(prefix="vl", dir="/var/tmp")
         self.mounted, self.nspawn = [], None
         self.mount("-t", "tmpfs", "-o", "size=512m", "tmpfs", self.base)
         for d in ("up", "work", "root"):
             os.mkdir(f"{self.base}/{d}")
         self.root = f"{self.base}/root"
-        self.mount("-t", "overlay", "overlay", "-o", f"lowerdir=/,upperdir={self.base}/up,workdir={self.base}/work", self.root)
+        self.mount("-t", "overlay", "overlay", "-o", f"lowerdir={lower},upperdir={self.base}/up,workdir={self.base}/work", self.root)
 
     def mount(self, *args):
         subprocess.run(["mount", *args], check=True, capture_output=True)
@@ -57,6 +57,9 @@ class Lab:
                 shutil.rmtree(f"{units}/{name}")
         self.put("/etc/machine-id", "")
         self.put("/etc/systemd/system/lab.target", "[Unit]\nRequires=basic.target\nAfter=basic.target\nWants=dbus.socket\nAllowIsolate=yes\n")
+        self.place_vitald(units)
+
+    def place_vitald(self, units):
         shutil.copytree(f"{BUILD}/modules", self.path(f"{HERE}/modules"))
         for program in ("vitald", "vitalctl"):
             shutil.copy(f"{BUILD}/{program}", self.path(f"{HERE}/{program}"))
