@@ -61,6 +61,7 @@ void build_groups(struct build *);      /* conf_groups.c */
 void build_listeners(struct build *);   /* conf_listen.c */
 void build_files(struct build *);
 void build_aliases(struct build *);
+void build_role(struct build *);
 void build_agents(struct build *);      /* conf_ports.c */
 void build_gates(struct build *);
 void build_consumers(struct build *);

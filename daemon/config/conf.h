@@ -119,6 +119,7 @@ struct conf {
     int log_level;
     uint8_t log_format;                    /* enum log_format */
     const char *state_file;                /* NULL = none */
+    uint32_t role_probe;                   /* answers /primary, /replica ...; UINT32_MAX = none */
 };
 
 /* How conf is made without seeing io/: main wires these. */

@@ -180,6 +180,48 @@ void build_aliases(struct build *b)
     b->conf->alias_count = n;
 }
 
+/* ---- role_probe --------------------------------------------------------------------------------------------- */
+
+/* By its numbers; a module that is not installed declares none, and then the type's name has to do. */
+static bool tells_role(const struct conf_probe *p)
+{
+    const struct vital_module *m = p->options ? p->options->module : NULL;
+    for (const struct vital_number *n = m ? m->numbers : NULL; n && n->name; n++)
+        if (!strcmp(n->name, "standby") && !n->label)
+            return true;
+    return !m && p->type && !strcmp(p->type, "postgres");
+}
+
+static uint32_t only_role_probe(const struct conf *c)
+{
+    uint32_t found = UINT32_MAX;
+    for (uint32_t i = 0; i < c->probe_count; i++) {
+        if (tells_role(&c->probes[i]) && found != UINT32_MAX)
+            return UINT32_MAX;
+        if (tells_role(&c->probes[i]))
+            found = i;
+    }
+    return found;
+}
+
+void build_role(struct build *b)
+{
+    const struct node *n = map_find(b->root, "role_probe");
+    if (!n || n->kind != NODE_SCALAR) {
+        b->conf->role_probe = only_role_probe(b->conf);
+        return;
+    }
+    uint32_t at = names_get(&b->names, n->text);
+    b->conf->role_probe = UINT32_MAX;
+    if (at == NAMES_NONE)
+        build_unknown(b, n->text, n->place, "`role_probe`");
+    else if (at & 1 || !tells_role(&b->conf->probes[at / 2]))
+        diag_add(b->diag, DIAG_ERROR, n->place, "`role_probe`: `%s` is %s: only a postgres probe knows whether a server is primary or replica", n->text,
+                 at & 1 ? "a group" : "a probe of another type");
+    else
+        b->conf->role_probe = at / 2;
+}
+
 /* ---- consumers ---------------------------------------------------------------------------------------------- */
 
 struct consumer_rows {

@@ -13,7 +13,7 @@
 struct settings {
     int64_t max_in_flight, max_per_address;
     uint64_t startup_timeout, shutdown_delay;
-    const char *state_file;
+    const char *state_file, *role_probe;
     struct control_rows { const char *path, *group; } control;
     struct log_rows { uint8_t level, format; } log;
 };
@@ -39,6 +39,7 @@ const struct vital_opt conf_setting_rows[] = {
               .help = "a configured `live` passes until `startup` has passed, but no longer than this"),
     VITAL_OPT(struct settings, shutdown_delay, DURATION, .def = "0s", .max = 3600 * USEC_S, .help = "after SIGTERM, answers as draining for that long"),
     VITAL_OPT(struct settings, state_file, STRING, .flags = VITAL_PATHNAME, .help = "keeps states, modes and an ordered drain over a restart; default: under systemd $STATE_DIRECTORY/state, else none"),
+    VITAL_OPT(struct settings, role_probe, STRING, .help = "the postgres probe by which /primary, /replica and the like answer; default: the only one there is"),
     VITAL_OPT_BLOCK(struct settings, control, control_rows, .help = "the control socket"),
     VITAL_OPT_BLOCK(struct settings, log, log_rows, .help = "the log, on standard error"),
     VITAL_OPT_END,

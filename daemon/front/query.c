@@ -66,6 +66,8 @@ static void parse_query(struct span rest, struct query *q)
             take_format(q, value);
         else if (span_is(key, "after"))
             q->after = value;
+        else if (span_is(key, "lag"))
+            q->lag = value;
         else if (span_is(key, "exclude"))
             take_exclude(q, value);
     }
@@ -131,7 +133,7 @@ void query_parse(const struct http1_request *r, struct query *q)
     q->verbose = q->has_format = q->bad = q->openmetrics = false;
     q->format = ANSWER_TEXT;
     q->exclude_count = 0;
-    q->after = (struct span){ NULL, 0 };
+    q->after = q->lag = (struct span){ NULL, 0 };
     if (r->query.at)
         parse_query(r->query, q);
     if (q->has_format)

@@ -16,6 +16,7 @@ struct query {
     bool bad;                     /* unknown format, or more excludes than that */
     bool openmetrics;             /* of /metrics: wanted more than the other text format */
     struct span after;            /* ?after=: the last event seen; at NULL when absent */
+    struct span lag;              /* ?lag= of the paths for roles; at NULL when absent */
     unsigned exclude_count;
     char excludes[QUERY_EXCLUDES][QUERY_NAME_MAX];
 };

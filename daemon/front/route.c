@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "config/conf.h"
 #include "core/core.h"
+#include "front/roles.h"
 
 /* The whole paths are in an open-addressing table, so the hot path is one hash and one compare; only paths that name a
  * probe are taken apart. */
@@ -53,7 +54,7 @@ void route_build(const struct conf *conf)
 {
     uint32_t room = 64;
     route_free();
-    while (room < 3 * (2 * conf->group_count + conf->alias_count + 16))
+    while (room < 3 * (2 * conf->group_count + conf->alias_count + 24))
         room *= 2;
     table = mem_alloc(room * sizeof *table);
     mask = room - 1;
@@ -72,6 +73,8 @@ void route_build(const struct conf *conf)
     }
     for (uint32_t i = 0; i < conf->alias_count; i++)
         put(conf->aliases[i].path, (struct route){ ROUTE_VERDICT, conf->aliases[i].group, 0 });
+    for (const struct role_name *r = role_names; r->path && conf->role_probe != UINT32_MAX; r++)
+        put(r->path, (struct route){ ROUTE_ROLE, r->asks, conf->role_probe });
 }
 
 void route_free(void)
@@ -126,7 +129,7 @@ unsigned route_class(enum route_kind kind)
     static const unsigned classes[ROUTE_KIND_COUNT] = {
         [ROUTE_VERDICT] = SERVE_VERDICTS, [ROUTE_MEMBER] = SERVE_STATUS,  [ROUTE_STATUS] = SERVE_STATUS,
         [ROUTE_PROBE] = SERVE_STATUS,     [ROUTE_EXPLAIN] = SERVE_STATUS, [ROUTE_METRICS] = SERVE_METRICS,
-        [ROUTE_EVENTS] = SERVE_EVENTS,    [ROUTE_PAGE] = SERVE_PAGE,
+        [ROUTE_EVENTS] = SERVE_EVENTS,    [ROUTE_PAGE] = SERVE_PAGE,     [ROUTE_ROLE] = SERVE_VERDICTS,
     };
     return classes[kind];
 }

@@ -18,6 +18,7 @@ enum route_kind {
     ROUTE_EXPLAIN,          /* group */
     ROUTE_METRICS,
     ROUTE_EVENTS,
+    ROUTE_ROLE,             /* group: enum role_path; probe */
     ROUTE_PAGE,             /* and on a listener without that class the group `ready` */
     ROUTE_KIND_COUNT
 };

@@ -11,6 +11,7 @@
 #include "front/detail.h"
 #include "front/events.h"
 #include "front/query.h"
+#include "front/roles.h"
 #include "front/route.h"
 #include "front/stats.h"
 #include "view/explain.h"
@@ -36,6 +37,7 @@ static const char help[] =
     "not found. What there is here:\n"
     "  /livez /readyz /startupz /healthz /healthz/<group>    verdicts; ?verbose ?exclude=<probe> ?format=text|json|health\n"
     "  /healthz/<group>/<probe> /readyz/<probe>              one probe\n"
+    "  /primary /read-write /replica /read-only              the part a database server plays; ?lag=10MB or ?lag=5s\n"
     "  /status /status/<probe>                               everything; JSON, ?format=text\n"
     "  /explain/<group>                                      why, and what would turn it green\n"
     "  /metrics                                              Prometheus; ?format=text|openmetrics\n"
@@ -164,6 +166,29 @@ static void serve_verdict(struct asking *k)
     give(k, &a);
 }
 
+/* Not cached: what a balancer is told of roles is never older than the last outcome. */
+static void serve_role(struct asking *k)
+{
+    static struct buf body = { .max = 1024 };
+    enum answer_format format = k->request->method == HTTP1_OPTIONS ? ANSWER_NOTHING : k->query->format;
+    struct role_ask ask = { .path = (enum role_path)k->route.group };
+    uint64_t oldest;
+    if (k->query->lag.at && !roles_read_lag(k->query->lag, &ask)) {
+        give_error(k, 400, NULL, "lag is a size like 10MB or a time like 5s\n");
+        return;
+    }
+    front_stats.verdicts++;
+    buf_reset(&body);
+    buf_reset(&bytes);
+    unsigned code = roles_answer(k->route.probe, &ask, format, &body, &oldest);
+    answer_head(&bytes, code, answer_media(format), k->end, format == ANSWER_NOTHING ? "Allow: GET, HEAD, OPTIONS\r\n" : NULL, oldest,
+                (long long)body.len);
+    if (k->request->method == HTTP1_GET)
+        buf_add(&bytes, body.data, body.len);
+    k->reply->bytes = bytes.data;
+    k->reply->len = bytes.len;
+}
+
 static unsigned probe_code(const struct picture_probe *p)
 {
     return p->state == STATE_UP || p->state == STATE_DEGRADED ? 200 : 503;
@@ -266,13 +291,13 @@ static void serve_nothing(struct asking *k)
 static void (*const servers[ROUTE_KIND_COUNT])(struct asking *) = {
     [ROUTE_NONE] = serve_nothing, [ROUTE_VERDICT] = serve_verdict, [ROUTE_MEMBER] = serve_probe, [ROUTE_STATUS] = serve_status,
     [ROUTE_PROBE] = serve_probe,  [ROUTE_EXPLAIN] = serve_explain, [ROUTE_METRICS] = serve_metrics,
-    [ROUTE_EVENTS] = serve_events, [ROUTE_PAGE] = serve_page,
+    [ROUTE_EVENTS] = serve_events, [ROUTE_PAGE] = serve_page, [ROUTE_ROLE] = serve_role,
 };
 
 static bool is_method_served(const struct asking *k)
 {
     enum http1_method m = k->request->method;
-    return m == HTTP1_GET || m == HTTP1_HEAD || (m == HTTP1_OPTIONS && k->route.kind == ROUTE_VERDICT);
+    return m == HTTP1_GET || m == HTTP1_HEAD || (m == HTTP1_OPTIONS && (k->route.kind == ROUTE_VERDICT || k->route.kind == ROUTE_ROLE));
 }
 
 void serve_request(const struct http1_request *r, const struct asker *asker, struct reply *reply)
@@ -292,7 +317,7 @@ void serve_request(const struct http1_request *r, const struct asker *asker, str
         return;
     }
     if (k.route.kind != ROUTE_NONE && !is_method_served(&k)) {
-        give_error(&k, 405, k.route.kind == ROUTE_VERDICT ? "Allow: GET, HEAD, OPTIONS\r\n" : "Allow: GET, HEAD\r\n",
+        give_error(&k, 405, route_class(k.route.kind) == SERVE_VERDICTS ? "Allow: GET, HEAD, OPTIONS\r\n" : "Allow: GET, HEAD\r\n",
                    "only read here\n");
         return;
     }

@@ -16,6 +16,7 @@
 #include "front/events.h"
 #include "front/guest.h"
 #include "front/listen.h"
+#include "front/roles.h"
 #include "front/route.h"
 #include "front/source.h"
 #include "front/stats.h"
@@ -148,6 +149,7 @@ void server_adopt(void)
         timer_init(&resume_timer, resume);
     }
     route_build(core_conf());
+    roles_reset();
     answer_reset();
     detail_reset();
     events_adopt();
