@@ -49,12 +49,15 @@ static void put_check(struct json *j, const struct picture_probe *p, const char 
         json_text(j, n->label, n->label_value);
         json_close_object(j);
     }
-    if (n || p->had_outcome)
+    if (p->had_outcome) {
         json_number(j, "observedValue", n ? n->value : (double)p->duration / 1000);
-    if (!n || (n->unit && *n->unit))
-        json_text(j, "observedUnit", n ? n->unit : "ms");
+        if (!n || (n->unit && *n->unit))
+            json_text(j, "observedUnit", n ? n->unit : "ms");
+        json_time(j, "time", p->at);
+    }
     json_text(j, "status", level_text(words_level(p)));
-    json_time(j, "time", p->at);
+    if (p->mode != MODE_NORMAL)
+        json_text(j, "mode", mode_text(p->mode));
     if (words_level(p) != LEVEL_PASS) {
         struct buf text = BUF(4096);
         words_outcome(&text, p);
