@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "config/places.h"
 
-enum { EXIT_USAGE = 2, DEFAULT_TIMEOUT_S = 60 };
+enum { DEFAULT_TIMEOUT_S = 60 };
 enum { OPT_CHECK = 256, OPT_DUMP, OPT_OPTIONS, OPT_MODULE_LIST, OPT_ENV_FILE, OPT_ONCE, OPT_UNTIL, OPT_TIMEOUT,
        OPT_LOG_FORMAT, OPT_LOG_LEVEL, OPT_MODULES };
 

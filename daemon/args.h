@@ -9,6 +9,8 @@
 
 enum action { ACTION_RUN, ACTION_ONCE, ACTION_CHECK, ACTION_DUMP, ACTION_OPTIONS, ACTION_MODULES };
 enum { ARGS_PATHS_MAX = 64 };
+/* From sysexits.h, so that none is one of the verdicts that --once exits by. */
+enum { EXIT_USAGE = 64, EXIT_CONFIG = 78 };
 
 struct args {
     enum action action;
@@ -22,7 +24,7 @@ struct args {
     const char *modules;                  /* --modules DIR */
 };
 
-/* Exits itself on --help, --version and mistakes (2). */
+/* Exits itself on --help, --version and mistakes (EXIT_USAGE). */
 void args_parse(struct args *, int argc, char **argv);
 
 /* What is said there goes before the configuration (NULL: there is none), also after a reload. */

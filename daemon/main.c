@@ -28,7 +28,7 @@
 #include "turn.h"
 #include "view/text.h"
 
-enum { EXIT_CONFIG = 78, STATE_TEXT_MAX = 16 * 1024 * 1024 };
+enum { STATE_TEXT_MAX = 16 * 1024 * 1024 };
 #define LAST_ANSWERS (250 * USEC_MS)   /* how long requests that are under way may take */
 #define LEAVING_TAKES (5 * USEC_S)     /* at most: last answers, files, the state */
 
@@ -189,6 +189,7 @@ static void leave(void)
 int main(int argc, char **argv)
 {
     struct args args;
+    zygote_become(argc, argv);
     sd_open();
     zygote_start();
     args_parse(&args, argc, argv);

@@ -67,7 +67,7 @@ static int dump_options(const struct args *a)
             return print_buffer(&out, true);
         }
     fprintf(stderr, "vitald: --dump-options=%s: there are yaml, schema, man and sections\n", a->options_format);
-    return 2;
+    return EXIT_USAGE;
 }
 
 static int list_modules(void)

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/diag.h"
 #include "base/log.h"
 #include "core/core.h"
 #include "core/picture.h"
@@ -100,14 +101,29 @@ static void nothing_to_publish(void)
 {
 }
 
+static const char *group_name(const void *conf, size_t i)
+{
+    return ((const struct conf *)conf)->groups[i].name;
+}
+
+static int no_such_group(const char *name)
+{
+    const struct conf *c = core_conf();
+    const char *near = diag_nearest(name, group_name, c, c->group_count);
+    fprintf(stderr, "vitald: --until %s: there is no such group", name);
+    if (near)
+        fprintf(stderr, "; did you mean %s?\n", near);
+    else
+        fprintf(stderr, "; live, ready, startup and health are always there, others are those of the configuration\n");
+    return EXIT_USAGE;
+}
+
 static int run_until(const char *name)
 {
     uint32_t group = core_group_find(name, strlen(name));
     struct buf told = BUF(4096);
-    if (group == UINT32_MAX) {
-        fprintf(stderr, "vitald: --until %s: there is no such group\n", name);
-        return 2;
-    }
+    if (group == UINT32_MAX)
+        return no_such_group(name);
     while (!passes(group) && !time_is_up) {
         turn(nothing_to_publish);
         tell_causes(group, &told);

@@ -64,7 +64,7 @@ static void start(struct vital_probe *p)
     if (s.scheduler_age > c->max_lag)
         judge_add(&j, VITAL_FAIL, VITAL_R_OWN_LAG, "vitald's scheduler made no progress for %s", clock_span(s.scheduler_age, span));
     if (s.helpers_lost)
-        judge_add(&j, VITAL_WARN, VITAL_R_NO_HELPER, "the process that makes helpers has died: file, disk and exec probes cannot run until vitald is restarted");
+        judge_add(&j, VITAL_WARN, VITAL_R_NO_HELPER, "the process that makes helpers has died: file, disk and exec probes cannot run until vitald has started another; its log says why that takes long");
     judge_number(&j, &fds, (double)s.fds, (double)s.fds_limit, VITAL_R_THRESHOLD, "vitald uses %llu of %llu file descriptors",
                  (unsigned long long)s.fds, (unsigned long long)s.fds_limit);
     judge_number(&j, &resident, (double)s.resident_bytes, 0, VITAL_R_THRESHOLD, "vitald uses %s of memory", memory);
@@ -78,7 +78,7 @@ const struct vital_module self_module = {
     .summary = "vitald itself: loop and scheduler advance, descriptors, memory",
     .manual =
         "Fails only when the event loop or the scheduler stood still, which a restart of vitald can cure. Stuck helper processes are reported as a number and "
-        "never fail it: a restart does not cure a hanging file system. It warns when no helper can be made any more, which a restart does cure.",
+        "never fail it: a restart does not cure a hanging file system. It warns while no helper can be made because the process that makes them has died; vitald starts another by itself.",
     .opts = rows,
     .numbers = numbers,
     .conf_size = sizeof(struct self_conf),

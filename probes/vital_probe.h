@@ -293,7 +293,7 @@ struct vital_self {
     uint64_t loop_lag, loop_lag_max;         /* how late the loop is: now, and the worst of the last minute */
     uint64_t scheduler_age;                  /* since the scheduler last made progress */
     uint64_t resident_bytes, fds, fds_limit, threads, helpers, helpers_stuck, children;
-    bool helpers_lost;                       /* none can be made any more: file, disk and exec probes cannot run */
+    bool helpers_lost;                       /* none can be made just now: file, disk and exec probes cannot run */
 };
 
 struct vital_host {

@@ -214,11 +214,31 @@ static void rule_shared(struct lint *l, uint32_t i)
                  p->name);
 }
 
-static void rule_unused(struct lint *l, uint32_t i)
+static bool is_unused(const struct lint *l, uint32_t i)
 {
-    const struct conf_probe *p = &l->conf->probes[i];
-    if (!l->anywhere[i] && strcmp(p->type, "self") != 0)
-        diag_add(l->diag, DIAG_NOTE, p->place, "probe `%s` is in no group: it is measured and shown, but decides nothing", p->name);
+    return !l->anywhere[i] && strcmp(l->conf->probes[i].type, "self") != 0;
+}
+
+/* One finding for all of them, as long as a log line may be. */
+static void rule_unused(struct lint *l)
+{
+    enum { SHOWN = 12 };
+    struct buf names = BUF(4096);
+    uint32_t count = 0, first = 0;
+    for (uint32_t i = 0; i < l->conf->probe_count; i++) {
+        if (!is_unused(l, i))
+            continue;
+        first = count ? first : i;
+        if (++count <= SHOWN)
+            buf_printf(&names, "%s`%s`", count > 1 ? ", " : "", l->conf->probes[i].name);
+    }
+    if (count > SHOWN)
+        buf_printf(&names, " and %u more", count - SHOWN);
+    if (count == 1)
+        diag_add(l->diag, DIAG_NOTE, l->conf->probes[first].place, "probe %s is in no group: it is measured and shown, but decides nothing", names.data);
+    else if (count)
+        diag_add(l->diag, DIAG_NOTE, l->conf->probes[first].place, "%u probes are in no group: they are measured and shown, but decide nothing: %s", count, names.data);
+    buf_free(&names);
 }
 
 /* ---- rules about who asks ----------------------------------------------------------------------------------- */
@@ -317,8 +337,8 @@ static void rule_listener(struct lint *l)
 /* ---- all ---------------------------------------------------------------------------------------------------- */
 
 static void (*const probe_rules[])(struct lint *, uint32_t probe) = { rule_missing,      rule_timeout, rule_age,    rule_unsettled, rule_secrets, rule_weak,
-                                                                      rule_outside_live, rule_shared,  rule_unused };
-static void (*const rules[])(struct lint *) = { rule_exposed, rule_in_flight, rule_consumers, rule_listener, rule_times };
+                                                                      rule_outside_live, rule_shared };
+static void (*const rules[])(struct lint *) = { rule_unused, rule_exposed, rule_in_flight, rule_consumers, rule_listener, rule_times };
 
 void conf_lint(const struct conf *c, struct diag *d)
 {

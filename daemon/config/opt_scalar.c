@@ -53,7 +53,13 @@ static void bound_text(const struct vital_opt *row, int64_t bound, struct buf *o
     else if (row->type == VITAL_SIZE)
         opt_print_size(row, &bound, out);
     else
-        buf_printf(out, "%lld", (long long)bound);
+        buf_printf(out, row->flags & VITAL_PERCENT ? "%lld%%" : "%lld", (long long)bound * (row->flags & VITAL_PERCENT ? 100 : 1));
+}
+
+/* `jitter: 5` asks for five times the interval, and means 5%. */
+static bool forgot_percent(const struct vital_opt *row, const struct node *n, double value)
+{
+    return (row->flags & VITAL_PERCENT) && n->text && !n->expanded && !opt_is_percent(row, n->text) && opt_in_bounds(row, value / 100);
 }
 
 static bool check_bounds(struct opt_scope *s, const struct vital_opt *row, const struct node *n, double value)
@@ -63,7 +69,9 @@ static bool check_bounds(struct opt_scope *s, const struct vital_opt *row, const
     struct buf low = BUF(64), high = BUF(64);
     bound_text(row, row->min, &low);
     bound_text(row, row->max, &high);
-    if (row->max < row->min)
+    if (forgot_percent(row, n, value))
+        opt_fail(s, n, row, "%s: must be from %s to %s, and a number without %% is a ratio: write %s%%", opt_shown(s, n), low.data, high.data, n->text);
+    else if (row->max < row->min)
         opt_fail(s, n, row, "%s: must be at least %s", opt_shown(s, n), low.data);
     else
         opt_fail(s, n, row, "%s: must be from %s to %s", opt_shown(s, n), low.data, high.data);

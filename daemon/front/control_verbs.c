@@ -261,16 +261,25 @@ static void mode_reply(struct call *k, char *why, const char *what, uint64_t per
     mem_free(why);
 }
 
+/* Of two words one is the level: in the wrong order they are both what they should not be. */
+static void refuse_level(struct call *k, const char *word)
+{
+    if (state_from(k->name) > STATE_UNKNOWN && *word)
+        client_error(k->client, CTL_USAGE, "force: the level stands last: `vitalctl force %s %s`", word, k->name);
+    else
+        client_error(k->client, CTL_USAGE, "force: `%s` is no level: it must be up, degraded or down", word);
+}
+
 static void verb_mode(struct call *k)
 {
     static const enum mode modes[CTL_VERB_COUNT] = { [CTL_PAUSE] = MODE_PAUSED, [CTL_MAINTENANCE] = MODE_MAINTENANCE, [CTL_FORCE] = MODE_FORCED };
     static const enum level levels[STATE_COUNT] = { [STATE_UP] = LEVEL_PASS, [STATE_DEGRADED] = LEVEL_WARN, [STATE_DOWN] = LEVEL_FAIL };
     struct target t;
     uint64_t period;
-    char word[16] = "";
+    char word[CTL_NAME_MAX] = "";
     int state = STATE_UP;
     if (k->verb == CTL_FORCE && (!arg_text(k, "level", word, sizeof word) || (state = state_from(word)) <= STATE_UNKNOWN)) {
-        client_error(k->client, CTL_USAGE, "force: `%s` is no level: it must be up, degraded or down", word);
+        refuse_level(k, word);
         return;
     }
     if (!find_target(k, k->name, WANT_PROBE, &t) || !arg_count(k, "for", CTL_PERIOD_MAX, ADMIN_DEFAULT_FOR * USEC_S, &period))

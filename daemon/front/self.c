@@ -194,6 +194,7 @@ static void add_io(struct facts *f)
     COUNTER("helper_calls", "Calls to helper processes", z.calls);
     COUNTER("helper_refused", "Calls refused because no helper was left", z.refused);
     COUNTER("helper_hung", "Calls refused because their mount hangs", z.hung);
+    COUNTER("helper_makers_died", "Deaths of the process that makes helpers; each is followed by another", z.deaths);
     COUNTER("resolve_hits", "Names answered from the cache", r.hits);
     COUNTER("resolve_misses", "Names that had to be looked up", r.misses);
     COUNTER("resolve_failures", "Look-ups that failed", r.failures);

@@ -31,9 +31,9 @@ struct helper_reply {
 
 /* The zygote's whole life; parent: the daemon's process id. */
 _Noreturn void helper_zygote(int sock, int parent);
+enum { HELPER_SOCKET = 3 };      /* where all of them have their end */
 
 /* For helper.c and helper_child.c only. */
-enum { HELPER_SOCKET = 3 };
 void helper_send(const struct helper_reply *, const void *bytes, size_t len);
 void helper_die_with_parent(bool on);
 void helper_run_child(const struct helper_request *, char *strings, size_t len, const int fds[2]);

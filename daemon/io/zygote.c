@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -14,7 +16,11 @@
 #include "io/loop.h"
 #include "io/zygote_call.h"
 
-enum { IDLE_MAX = 4 };
+enum { IDLE_MAX = 4, PID_TEXT = 16 };
+#define PAUSE_FIRST USEC_S           /* before another zygote, when the last one died early */
+#define PAUSE_MAX (60 * USEC_S)      /* one that lived for so long did not die early */
+#define REAP_EVERY (20 * USEC_MS)
+#define MAKE_HELPERS "--make-helpers-for"
 
 struct helper {
     struct list link;
@@ -28,6 +34,8 @@ struct zygote_stats zygote_counts;
 static int zygote_fd = -1;
 static pid_t zygote_pid;
 static struct loop_fd zygote_io;
+static struct timer again_timer;
+static uint64_t made_at, pause_last;
 static struct list idle = { &idle, &idle }, working = { &working, &working };
 static unsigned idle_count;
 static struct list laters = { &laters, &laters };
@@ -61,17 +69,92 @@ void zygote_start(void)
     not_blocking(zygote_fd);
 }
 
+/* Forking a process that has threads would leave the child with locks that nobody opens again, so it is our own program
+ * that starts anew. By the loop's thread: the parent whose death ends it is a thread, not a process. */
+static int execute_another(int theirs)
+{
+    char me[PID_TEXT];
+    char *argv[] = { "vitald", MAKE_HELPERS, me, NULL };
+    posix_spawn_file_actions_t actions;
+    snprintf(me, sizeof me, "%d", (int)getpid());
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, theirs, HELPER_SOCKET);
+    int error = posix_spawn(&zygote_pid, "/proc/self/exe", &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    return error;
+}
+
+void zygote_become(int argc, char **argv)
+{
+    if (argc == 3 && !strcmp(argv[1], MAKE_HELPERS))
+        helper_zygote(HELPER_SOCKET, atoi(argv[2]));
+}
+
+static void zygote_gone(struct loop_fd *f, unsigned what);
+
+static int start_another(void)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return errno;
+    int error = execute_another(pair[1]);
+    close(pair[1]);
+    if (error) {
+        close(pair[0]);
+        return error;
+    }
+    zygote_fd = pair[0];
+    not_blocking(zygote_fd);
+    loop_add(&zygote_io, zygote_fd, LOOP_READ, zygote_gone);
+    return 0;
+}
+
+/* At once after a long life; after short ones longer each time. */
+static uint64_t pause_after(uint64_t lived, uint64_t last)
+{
+    if (lived >= PAUSE_MAX)
+        return 0;
+    return !last ? PAUSE_FIRST : last * 2 < PAUSE_MAX ? last * 2 : PAUSE_MAX;
+}
+
+static void try_again_after(uint64_t now, uint64_t lived)
+{
+    pause_last = pause_after(lived, pause_last);
+    timer_set(loop_timers(), &again_timer, now + (pause_last ? pause_last : REAP_EVERY));
+}
+
+static void try_again(struct timer *t, uint64_t now)
+{
+    char span[CLOCK_TEXT];
+    if (zygote_pid > 0 && waitpid(zygote_pid, NULL, WNOHANG) == 0) { /* its sockets close before it has ended */
+        timer_set(loop_timers(), t, now + REAP_EVERY);
+        return;
+    }
+    zygote_pid = 0;
+    int error = start_another();
+    if (error) {
+        try_again_after(now, 0);
+        log_line(LOG_ERR, "cannot start another process that makes helpers: %s; the next attempt is in %s", strerror(error), clock_span(pause_last, span));
+        return;
+    }
+    made_at = now;
+    log_line(LOG_NOTICE, "another process makes helpers now (pid %d)", (int)zygote_pid);
+}
+
 static void zygote_gone(struct loop_fd *f, unsigned what)
 {
-    char byte;
+    char byte, span[CLOCK_TEXT];
+    uint64_t now = clock_now();
     (void)what;
     if (recv(zygote_fd, &byte, sizeof byte, 0) != 0)
         return;
-    log_line(LOG_ERR, "the process that makes helpers (pid %d) has died; file and program probes cannot run until vitald is restarted", (int)zygote_pid);
     loop_remove(f);
     close(zygote_fd);
     zygote_fd = -1;
-    waitpid(zygote_pid, NULL, WNOHANG);
+    zygote_counts.deaths++;
+    try_again_after(now, now - made_at);
+    log_line(LOG_ERR, "the process that makes helpers (pid %d) has died; file and program probes wait for another one, which is started %s%s",
+             (int)zygote_pid, pause_last ? "in " : "now", pause_last ? clock_span(pause_last, span) : "");
 }
 
 static void run_laters(struct timer *t, uint64_t now)
@@ -96,6 +179,7 @@ void zygote_attach(void)
     if (getpid() == 1) /* a container's first process inherits what programs leave behind: the kernel shall reap it */
         signal(SIGCHLD, SIG_IGN);
     timer_init(&later_timer, run_laters);
+    timer_init(&again_timer, try_again);
     if (zygote_fd >= 0)
         loop_add(&zygote_io, zygote_fd, LOOP_READ, zygote_gone);
 }
@@ -262,7 +346,7 @@ void zygote_stats(struct zygote_stats *s)
 {
     *s = zygote_counts;
     s->busy = s->helpers - idle_count - s->parked;
-    s->lost = zygote_pid && zygote_fd < 0;
+    s->lost = s->deaths && zygote_fd < 0;
 }
 
 static void dismiss_all(struct list *helpers)
@@ -276,6 +360,7 @@ void zygote_stop(void)
     dismiss_all(&idle);
     dismiss_all(&working);
     idle_count = 0;
+    timer_clear(loop_timers(), &again_timer);
     if (zygote_fd < 0)
         return;
     loop_remove(&zygote_io);

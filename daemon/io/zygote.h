@@ -4,7 +4,10 @@
  * demand. One request, one reply, over SOCK_SEQPACKET. A helper that hangs is parked, never killed (SIGKILL does not end a
  * D state): further calls to that mount fail `hung` at once, and its late reply is the edge that the mount is back. With
  * ZYGOTE_PARKED_MAX parked, only mounts that are known to answer are asked. The daemon exits and restarts at once whatever
- * they do. */
+ * they do.
+ *
+ * A zygote that dies (somebody kills it, or the kernel for want of memory) takes its helpers with it. The daemon then executes
+ * its own program once more to have another: at once, or after a growing pause when the last one did not live for a minute. */
 #ifndef IO_ZYGOTE_H
 #define IO_ZYGOTE_H
 
@@ -15,6 +18,7 @@
 
 enum { ZYGOTE_PARKED_MAX = 4, ZYGOTE_HELPERS_MAX = 64, ZYGOTE_REQUEST_MAX = 64 * 1024 };
 
+void zygote_become(int argc, char **argv);    /* before all else in main(): a process that was started to make helpers stays in here */
 void zygote_start(void);                  /* first act of main(); exits with a message when it cannot */
 void zygote_attach(void);                 /* once the loop is open */
 void zygote_stop(void);                   /* at exit: tells it to go; waits for nothing */
@@ -40,8 +44,8 @@ void zygote_kill(struct zygote_call *);
 
 struct zygote_stats {
     unsigned helpers, busy, parked, children;
-    uint64_t calls, refused, hung;
-    bool lost;                            /* the zygote has died: no helper can be made any more */
+    uint64_t calls, refused, hung, deaths;
+    bool lost;                            /* the zygote has died and there is no other yet: no helper can be made */
 };
 void zygote_stats(struct zygote_stats *);
 

@@ -1,6 +1,7 @@
 """Starting, the command line, zero configuration, leaving."""
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -46,15 +47,16 @@ def test_help_and_version_and_mistakes():
     assert "--check-config" in vitald("--help").stdout
     assert re.match(r"vitald \d+\.\d+", vitald("--version").stdout)
     wrong = vitald("--chekc-config")
-    assert wrong.returncode == 2 and "chekc-config" in wrong.stderr
-    assert vitald("extra").returncode == 2
-    assert vitald("--dump-options=xml").returncode == 2
+    assert wrong.returncode == 64 and "chekc-config" in wrong.stderr
+    assert vitald("extra").returncode == 64
+    assert vitald("--dump-options=xml").returncode == 64
     # Each of these would else start a daemon that does something other than what was asked for.
     for args, said in ((("--log-level=loud",), "error, warning, notice, info, debug"), (("--log-format=xml",), "auto, text, json"),
                        (("--timeout=5s",), "goes with --once"), (("--until=ready",), "goes with --once"),
-                       (("--once", "--timeout=0"), "not a time")):
+                       (("--once", "--timeout=0"), "not a time"), (("--once", "--until=redy"), "did you mean ready?"),
+                       (("--once", "--until=something"), "live, ready, startup and health")):
         wrong = vitald(*args)
-        assert wrong.returncode == 2 and said in wrong.stderr, (args, wrong)
+        assert wrong.returncode == 64 and said in wrong.stderr, (args, wrong)
 
 
 def test_checking_and_dumping_know_tls():
@@ -160,13 +162,46 @@ def test_killed_daemon_leaves_no_helpers():
         d.process.returncode = 0
 
 
-def test_a_lost_zygote_is_told_by_self():
-    with Vitald("probes:\n  self: { self: {}, interval: 1s }\n  root: { disk: /, interval: 1s }\n") as d:
-        d.wait_state("root", "up")
-        zygote = next(int(line.split()[0]) for line in d.children() if "zygote" in line)
-        os.kill(zygote, signal.SIGKILL)
-        d.wait_outcome("self", class_="warn", reason="no_helper", text="restarted")
-        assert d.get("/livez").status == 200
+def kill_zygote(d):
+    zygote = next(int(line.split()[0]) for line in d.children() if "zygote" in line)
+    os.kill(zygote, signal.SIGKILL)
+
+
+def test_helpers_come_back_after_their_zygote_was_killed():
+    with Vitald("probes:\n  root: { disk: /, interval: 1s }\n  prog: { exec: { command: [/bin/true] }, interval: 1s }\n") as d:
+        for n in (1, 2):
+            kill_zygote(d)
+            d.wait_log(rf"(?s)(another process makes helpers now.*){{{n}}}")
+            seen = {name: d.probe(name)["attempts"]["pass"] for name in ("root", "prog")}
+            for name, before in seen.items():
+                wait_for(lambda: d.probe(name)["attempts"]["pass"] > before + 1, f"{name} passes again")
+        assert "vitald_helper_makers_died_total 2" in d.get("/metrics").text
+
+
+def without_another_zygote():
+    """A program that can be started but not once more: its file has lost the right to be executed."""
+    folder = tempfile.mkdtemp(prefix="vt")
+    program = f"{folder}/vitald"
+    shutil.copy(os.path.join(BUILD, "vitald"), program)
+    return folder, program
+
+
+def test_a_zygote_that_cannot_be_replaced_is_told_by_self():
+    folder, program = without_another_zygote()
+    try:
+        with Vitald("probes:\n  self: { self: {}, interval: 1s }\n  root: { disk: /, interval: 1s }\n", binary=program) as d:
+            d.wait_state("root", "up")
+            os.chmod(program, 0o600)
+            kill_zygote(d)
+            d.wait_log("cannot start another process that makes helpers: Permission denied; the next attempt is in ")
+            d.wait_outcome("self", class_="warn", reason="no_helper", text="started another")
+            assert d.get("/livez").status == 200
+            os.chmod(program, 0o700)
+            d.wait_log("another process makes helpers now")
+            d.wait_state("self", "up")
+            d.wait_state("root", "up")
+    finally:
+        shutil.rmtree(folder)
 
 
 def alive(pid):

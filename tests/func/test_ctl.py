@@ -330,6 +330,8 @@ def test_modes(tmp_path):
         assert v.ctl("resume", "ok", "flag").returncode == 0
         wait_for(lambda: not [p for p in v.status()["probes"] if p["mode"] != "normal"])
         assert v.ctl("force", "ok", "sideways").returncode == 2
+        swapped = v.ctl("force", "up", "ok")
+        assert swapped.returncode == 2 and "`vitalctl force ok up`" in swapped.stderr
         assert v.ctl("pause", "ok", "nosuch").returncode == 2
         assert v.ctl("pause", "ready").returncode == 2
         v.ctl("pause", "ok", "--for", "200ms")

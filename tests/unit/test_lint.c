@@ -113,6 +113,7 @@ TEST(details_on_open_addresses)
 TEST(what_decides_nothing_or_cannot_pass)
 {
     SAYS("probes: { a: { tcp: 'x:1' }, b: { tcp: 'x:1' } }\ngroups: { ready: [a] }\n", "probe `b` is in no group");
+    SAYS("probes: { a: { tcp: 'x:1' }, b: { tcp: 'x:1' }, c: { tcp: 'x:1' } }\ngroups: { ready: [a] }\n", "2 probes are in no group: they are measured and shown, but decide nothing: `b`, `c`");
     SILENT("probes: { a: { tcp: 'x:1' }, b: { tcp: 'x:1' } }\n", "is in no group");
     SAYS("probes: { db: { postgres: 'postgres://h' } }\n", "vitald-postgres");
     SAYS("probes: { db: { postgres: 'postgres://h' } }\n", "`ready` cannot pass");

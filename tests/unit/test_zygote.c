@@ -18,6 +18,12 @@
 
 static char dir[] = "/tmp/vitald-zygote-XXXXXX";
 
+/* A zygote that died is followed by another one, which is this program executed anew. */
+__attribute__((constructor)) static void become(int argc, char **argv)
+{
+    zygote_become(argc, argv);
+}
+
 static void start(void)
 {
     zygote_start();
@@ -348,20 +354,56 @@ TEST(a_helper_that_dies_is_an_error_and_is_replaced)
     finish();
 }
 
-TEST(without_a_zygote_there_are_no_helpers_but_no_crash_either)
+static void kill_the_zygote(void)
+{
+    uint64_t deaths = stats().deaths;
+    kill(zygote_of(getpid()), SIGKILL);
+    while (stats().deaths == deaths || stats().helpers) /* helpers go with it */
+        turn();
+}
+
+TEST(a_zygote_that_dies_is_followed_by_another)
 {
     enum vital_reason reason = VITAL_R_OK;
     struct seen s = { 0 };
+    clock_replace(skewed, NULL);
+    skew = 3600 * USEC_S;
     start();
     CHECK_INT(answer_of(VITAL_STAT, dir).file.error, 0);
     hang(in_dir("fifo"), &s);
-    kill(zygote_of(getpid()), SIGKILL);
-    while (!s.calls || stats().helpers) /* helpers go with it */
-        turn();
+    unsigned fds = loop_fd_count();
+    kill_the_zygote();
+    CHECK_INT(s.calls, 1);
     CHECK_INT(s.file.error, EIO);
-    while (zygote_file(VITAL_STAT, dir, got_file, &s, &reason))
-        turn();
+    CHECK(stats().lost);
+    CHECK(!zygote_file(VITAL_STAT, dir, got_file, &s, &reason));
     CHECK_INT(reason, VITAL_R_NO_HELPER);
+    while (stats().lost)
+        turn();
+    CHECK_INT(answer_of(VITAL_STAT, dir).file.error, 0);
+    CHECK_INT(loop_fd_count(), fds);
+    pid_t second = zygote_of(getpid());
+    kill_the_zygote(); /* this one died early: no hurry */
+    uint64_t early = timer_next(loop_timers());
+    CHECK(early > clock_now() + USEC_S / 2 && early < clock_now() + 2 * USEC_S);
+    skew += USEC_S;
+    while (stats().lost)
+        turn();
+    CHECK(zygote_of(getpid()) != second);
+    CHECK_INT(answer_of(VITAL_STAT, dir).file.error, 0);
+    skew += 3600 * USEC_S; /* that was a long life */
+    kill_the_zygote();
+    CHECK(timer_next(loop_timers()) < clock_now() + USEC_S / 2);
+    while (stats().lost)
+        turn();
+    CHECK_INT(stats().deaths, 3);
+    finish();
+}
+
+TEST(an_end_while_another_zygote_is_awaited)
+{
+    start();
+    kill_the_zygote();
     finish();
 }
 
