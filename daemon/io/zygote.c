@@ -87,7 +87,7 @@ static int execute_another(int theirs)
 void zygote_become(int argc, char **argv)
 {
     if (argc == 3 && !strcmp(argv[1], MAKE_HELPERS))
-        helper_zygote(HELPER_SOCKET, atoi(argv[2]));
+        helper_zygote(HELPER_SOCKET, (int)strtol(argv[2], NULL, 10));
 }
 
 static void zygote_gone(struct loop_fd *f, unsigned what);

@@ -37,14 +37,16 @@ static void verbose_head(const struct view_input *in, struct view_progress *p, u
 {
     (void)i;
     (void)out;
-    p->own = words_required(in->picture);
+    p->own = words_roles(in->picture);
 }
 
 /* What stands behind the word: forced, paused, stale, the run that contradicts it. */
-static void verbose_notes(struct buf *out, const struct picture_probe *probe, bool advisory)
+static void verbose_notes(struct buf *out, const struct picture_probe *probe, const struct words_role *role)
 {
-    if (advisory)
+    if (!role->required)
         buf_text(out, " (advisory)");
+    if (role->absorbed_by)
+        buf_printf(out, " (absorbed: %s passes without it)", role->absorbed_by);
     if (probe->pending)
         buf_text(out, " (pending: new, not counted yet)");
     if (probe->mode == MODE_FORCED)
@@ -57,13 +59,13 @@ static void verbose_probe(const struct view_input *in, struct view_progress *p, 
 {
     const struct picture_probe *probe = &in->picture->probes[i];
     enum level level = words_level(probe);
-    const bool *required = p->own;
+    const struct words_role *roles = p->own;
     if (is_excluded(in, probe->name)) {
         buf_printf(out, "[+]%s excluded: ok\n", probe->name);
         return;
     }
     buf_printf(out, level == LEVEL_FAIL ? "[-]%s failed" : "[+]%s ok", probe->name);
-    verbose_notes(out, probe, !required[i]);
+    verbose_notes(out, probe, &roles[i]);
     if (level == LEVEL_PASS && probe->state == STATE_UP && !probe->run_need) {
         buf_char(out, '\n');
         return;
@@ -181,7 +183,7 @@ bool text_probe(const struct view_input *in, struct view_progress *p, struct buf
     (void)p;
     const struct picture_probe *probe = &in->picture->probes[0];
     buf_printf(out, words_level(probe) == LEVEL_FAIL ? "[-]%s failed" : "[+]%s ok", probe->name);
-    verbose_notes(out, probe, false);
+    verbose_notes(out, probe, &(struct words_role){ .required = true });
     buf_printf(out, "\n%-12s%s%s%s\n", "state", state_text(probe->state), probe->stale ? " (stale)" : "",
                probe->shared ? " (shared by all instances)" : "");
     line_time(out, "since", probe->since);

@@ -93,27 +93,44 @@ void words_check_name(struct buf *out, const char *group)
             buf_char(out, 'z');
 }
 
-static void mark_required(const struct picture *pic, uint32_t group, bool *probes, bool *groups)
+struct walk {
+    const struct picture *pic;
+    struct words_role *roles;
+    bool *seen;                        /* of each group: on the way of failures only, and with an absorber */
+};
+
+/* What fails below a group that passes all the same is absorbed by the lowest such group on the way; on another way it may
+ * count, and that is then the truth about it. */
+static void find_roles(struct walk *w, uint32_t group, enum level level, const char *absorber)
 {
-    if (groups[group])
+    const struct picture_group *g = &w->pic->groups[group];
+    if (level != LEVEL_FAIL)
+        absorber = g->name;
+    bool *seen = &w->seen[group * 2 + (absorber != NULL)];
+    if (*seen)
         return;
-    groups[group] = true;
-    const struct picture_group *g = &pic->groups[group];
+    *seen = true;
     for (unsigned i = 0; i < g->member_count; i++) {
         const struct picture_member *m = &g->members[i];
         if (m->advisory)
             continue;
-        if (!m->is_group && m->index < pic->probe_count)
-            probes[m->index] = true;
-        else if (m->is_group && m->index < pic->group_count)
-            mark_required(pic, m->index, probes, groups);
+        if (m->is_group && m->index < w->pic->group_count)
+            find_roles(w, m->index, m->level, absorber);
+        if (m->is_group || m->index >= w->pic->probe_count)
+            continue;
+        struct words_role *r = &w->roles[m->index];
+        bool fails = m->level == LEVEL_FAIL && !m->left_out;
+        r->absorbed_by = !fails || (r->required && !r->absorbed_by) ? NULL : absorber;
+        r->required = true;
     }
 }
 
-bool *words_required(const struct picture *pic)
+struct words_role *words_roles(const struct picture *pic)
 {
-    bool *marks = mem_alloc(pic->probe_count + pic->group_count + 1);
+    struct walk w = { .pic = pic, .roles = mem_alloc((pic->probe_count + 1) * sizeof *w.roles), .seen = mem_alloc((pic->group_count + 1) * 2) };
+    /* Starting or draining, the verdict is not the members'. */
     if (pic->group_count > 0)
-        mark_required(pic, 0, marks, marks + pic->probe_count);
-    return marks;
+        find_roles(&w, 0, pic->groups[0].why == WHY_MEMBERS ? pic->groups[0].level : LEVEL_FAIL, NULL);
+    mem_free(w.seen);
+    return w.roles;
 }

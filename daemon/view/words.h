@@ -19,8 +19,9 @@ enum level words_level(const struct picture_probe *);
 /* "readyz" for ready: how Kubernetes calls the check. */
 void words_check_name(struct buf *, const char *group);
 void words_time(struct buf *, uint64_t wall);
-/* For each probe of the picture: does groups[0] require it, itself or through a group it requires? Else it is advisory
- * there. The caller frees it. */
-bool *words_required(const struct picture *);
+/* What each probe of the picture is to groups[0]: required, by itself or through a group that is required, or else advisory;
+ * and the group, if any, that passes although this one fails. The caller frees the array. */
+struct words_role { bool required; const char *absorbed_by; };
+struct words_role *words_roles(const struct picture *);
 
 #endif

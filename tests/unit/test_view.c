@@ -128,6 +128,42 @@ static void check_json(view_fn *view, const struct view_input *in)
     buf_free(&out);
 }
 
+/* top passes while store (any of a, b) holds b; a is required and counts for nothing, c is only below inner, which fails and is
+ * itself absorbed; d fails and counts elsewhere. */
+TEST(what_a_group_absorbs_is_said)
+{
+    static const struct picture_probe leaves[] = {
+        { .name = "a", .state = STATE_DOWN }, { .name = "b", .state = STATE_UP }, { .name = "c", .state = STATE_DOWN }, { .name = "d", .state = STATE_DOWN },
+    };
+    static const struct picture_member store[] = { { .name = "a", .level = LEVEL_FAIL }, { .name = "b", .index = 1 },
+                                                   { .name = "inner", .is_group = true, .index = 2, .level = LEVEL_FAIL } };
+    static const struct picture_member inner[] = { { .name = "c", .index = 2, .level = LEVEL_FAIL }, { .name = "d", .index = 3, .level = LEVEL_FAIL } };
+    static const struct picture_member top[] = { { .name = "store", .is_group = true, .index = 1 }, { .name = "d", .index = 3, .level = LEVEL_FAIL } };
+    struct picture_group trees[] = {
+        { .name = "top", .level = LEVEL_FAIL, .rule = "all", .members = top, .member_count = 2 },
+        { .name = "store", .rule = "any", .members = store, .member_count = 3 },
+        { .name = "inner", .level = LEVEL_FAIL, .rule = "all", .members = inner, .member_count = 2 },
+    };
+    struct picture pic = { .probes = leaves, .probe_count = 4, .groups = trees, .group_count = 3 };
+    struct words_role *roles = words_roles(&pic);
+    CHECK_TEXT(roles[0].absorbed_by, "store");
+    CHECK_TEXT(roles[1].absorbed_by, NULL);
+    CHECK_TEXT(roles[2].absorbed_by, "store");
+    CHECK_TEXT(roles[3].absorbed_by, NULL);
+    free(roles);
+    trees[0].level = LEVEL_PASS; /* top is at_least 1 now */
+    struct buf out = BUF(4096);
+    view_whole(text_verbose, &(struct view_input){ .picture = &pic }, &out);
+    CHECK(strstr(out.data, "[-]a failed (absorbed: store passes without it): "));
+    CHECK(strstr(out.data, "[-]d failed (absorbed: "));
+    buf_free(&out);
+    trees[0].why = WHY_STARTING;
+    trees[0].level = LEVEL_FAIL;
+    roles = words_roles(&pic);
+    CHECK_TEXT(roles[3].absorbed_by, NULL);
+    free(roles);
+}
+
 TEST(golden_text)
 {
     static const char *const excluded[] = { "db" }, *const strangers[] = { "nobody", "\x1b[31m\"" };

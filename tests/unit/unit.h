@@ -71,9 +71,11 @@ static int unit_run(const struct unit_test *t)
     return status;
 }
 
-/* ./test_x [NAME]: all tests, or the one. */
+/* ./test_x [NAME]: all tests, or the one. With UNIT_FIRST in the environment the first failure ends it: who breaks the code
+ * on purpose need not see them all. */
 int main(int argc, char **argv)
 {
+    bool first_only = getenv("UNIT_FIRST") != NULL;
     unsigned passed = 0, failed = 0;
     for (const struct unit_test *t = unit_tests; t; t = t->next) {
         if (argc > 1 && strcmp(argv[1], t->name) != 0)
@@ -84,6 +86,8 @@ int main(int argc, char **argv)
                    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
         failed += status != 0;
         passed += status == 0;
+        if (failed && first_only)
+            break;
     }
     printf("%u passed, %u failed\n", passed, failed);
     return failed || !passed;
