@@ -6,6 +6,7 @@
 #include "front/files.h"
 #include "front/gate.h"
 #include "front/listen.h"
+#include "front/notify.h"
 #include "front/sd.h"
 #include "front/server.h"
 #include "front/statefile.h"
@@ -34,6 +35,7 @@ void fronts_adopt(void)
     files_adopt();
     agent_adopt();
     gate_adopt();
+    notify_adopt();
 }
 
 void fronts_publish(void)
@@ -42,6 +44,7 @@ void fronts_publish(void)
     gate_publish();
     control_publish();
     events_publish();
+    notify_publish();
     statefile_publish();
     sd_publish();
 }
@@ -50,6 +53,7 @@ void fronts_close(void)
 {
     control_close();
     statefile_close();
+    notify_close();
     files_close();
     gate_close();
     agent_close();

@@ -10,7 +10,7 @@ _vitalctl_names() {
 
 _vitalctl() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command="" i words=""
-    local commands="status explain wait check drain undrain pause maintenance force resume run beat reload stop events stats version help"
+    local commands="status explain wait check drain undrain pause maintenance force resume run beat notify reload stop events stats version help"
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
@@ -41,6 +41,7 @@ _vitalctl() {
         force) words="--socket --for up degraded down $(_vitalctl_names)" ;;
         resume | beat) words="--socket $(_vitalctl_names)" ;;
         run) words="--socket --timeout $(_vitalctl_names)" ;;
+        notify) words="test --socket --timeout" ;;
         reload) words="--socket --timeout" ;;
         events) words="--socket --output --color --since --last --follow" ;;
         *) words="--socket" ;;

@@ -43,6 +43,8 @@ enum {
     X(MAINTENANCE, "maintenance", true)   \
     X(FORCE, "force", true)               \
     X(RUN, "run", true)                   \
+    X(NOTIFY, "notify", false)            \
+    X(NOTIFY_TEST, "notify_test", true)   \
     X(RELOAD, "reload", true)             \
     X(STOP, "stop", true)
 

@@ -48,7 +48,7 @@ struct build {
 };
 
 extern const struct vital_opt conf_policy_rows[], conf_setting_rows[], conf_group_rows[], conf_listen_rows[], conf_file_rows[],
-    conf_agent_rows[], conf_gate_rows[], conf_consumer_rows[];
+    conf_agent_rows[], conf_gate_rows[], conf_consumer_rows[], conf_receiver_rows[];
 /* All sections of a configuration file, for findings, dump and documentation: ended by a name of NULL. */
 struct conf_section { const char *name; const struct vital_opt *rows; const char *form, *help; };
 extern const struct conf_section conf_sections[];
@@ -65,10 +65,12 @@ void build_role(struct build *);
 void build_agents(struct build *);      /* conf_ports.c */
 void build_gates(struct build *);
 void build_consumers(struct build *);
+void build_receivers(struct build *);  /* conf_notify.c */
 
 /* A section that is a list; what is not a list is a list of one. `room` holds that one. */
 uint32_t build_list(const struct build *, const char *section, struct node ***items, struct node **room);
 const struct vital_url *build_address(struct build *, const char *text, struct diag_place);   /* where to listen; NULL after a finding */
+bool build_is_name(const char *);
 bool build_name(struct build *, const char *name, struct diag_place, bool is_group, uint32_t index);   /* false after a finding */
 /* The group's index, or NAMES_NONE after a finding that is placed at `n`. */
 uint32_t build_find_group(struct build *, const char *name, struct diag_place);
@@ -78,7 +80,6 @@ const char *const *build_type_names(struct build *);
 struct build_type *build_type(struct build *, const char *name);      /* NULL: there is no such type */
 struct conf_options *build_options(struct build *, const struct build_type *, struct node *, const char *what);
 struct node *build_section(struct build *, const char *name, unsigned kind);   /* NULL: absent, or wrong kind (a finding) */
-struct diag_place build_place(struct build *, struct diag_place);     /* its file name outlives the tree */
 
 /* The tree that zero configuration stands for: env.c. */
 struct node *env_tree(struct arena *tree, struct arena *names, const struct environment *, struct diag *);

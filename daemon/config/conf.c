@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "config/build.h"
+#include "config/conf_notify.h"
 #include "config/environ.h"
 #include "config/files.h"
 #include "config/tree.h"
@@ -11,7 +12,7 @@ enum { NAME_MOST = 63 };
 
 /* ---- names -------------------------------------------------------------------------------------------------- */
 
-static bool is_name(const char *name)
+bool build_is_name(const char *name)
 {
     size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-");
     return n && !name[n] && n <= NAME_MOST && *name != '-' && *name != '_';
@@ -20,7 +21,7 @@ static bool is_name(const char *name)
 bool build_name(struct build *b, const char *name, struct diag_place place, bool is_group, uint32_t index)
 {
     uint32_t other = names_get(&b->names, name);
-    if (!is_name(name)) {
+    if (!build_is_name(name)) {
         diag_add(b->diag, DIAG_ERROR, place, "`%.80s` is no name: lower case letters, digits, - and _, beginning with a letter or digit, at most %d",
                  name, NAME_MOST);
     } else if (other != NAMES_NONE) {
@@ -91,7 +92,7 @@ static void build_all(struct build *b)
 {
     static void (*const steps[])(struct build *) = { build_settings, build_defaults,  build_probes, build_groups,
                                                      build_listeners, build_consumers, build_files,  build_agents,
-                                                     build_gates,     build_aliases,  build_role };
+                                                     build_gates,     build_aliases,   build_role, build_receivers };
     tree_expand(b->root, b->tree, b->env, b->diag);
     build_implied(b);
     b->scope = (struct opt_scope){ .arena = b->conf->arena, .diag = b->diag, .env = b->env };
@@ -134,6 +135,7 @@ void conf_free(struct conf *c)
         return;
     for (uint32_t i = 0; i < c->probe_count; i++)
         conf_options_release(c->probes[i].options);
+    conf_receivers_free(c);
     arena_free(c->arena);
     mem_free(c);
 }

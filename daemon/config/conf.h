@@ -97,6 +97,8 @@ struct conf_agent {
     bool admin_words;                      /* ready, drain, maint, stopped too */
     struct conf_weight weight;
 };
+/* Who is told of what (config/conf_notify.h), and what may be told to: its own options with their secrets. */
+struct conf_receiver;
 struct conf_alias { const char *path; uint32_t group; struct diag_place place; };
 struct conf_consumer { const char *name; uint32_t group; uint64_t period, timeout; uint32_t threshold; struct diag_place place; };
 
@@ -109,6 +111,7 @@ struct conf {
     const struct conf_file *files; uint32_t file_count;
     const struct conf_agent *agents; uint32_t agent_count;
     const struct conf_port *gates; uint32_t gate_count;
+    const struct conf_receiver *receivers; uint32_t receiver_count;
     const struct conf_alias *aliases; uint32_t alias_count;
     const struct conf_consumer *consumers; uint32_t consumer_count;
     uint32_t live, ready, startup, health; /* the four that always exist: indexes into groups */

@@ -54,6 +54,7 @@ const struct conf_section conf_sections[] = {
     { "files", conf_file_rows, "a list of maps", "files that exist while a group passes" },
     { "agents", conf_agent_rows, "a list of agents, each a map or just its address", "what HAProxy's agent-check asks" },
     { "gates", conf_gate_rows, "a list of gates, each a map or just its address", "ports that take connections only while a group passes" },
+    { "notify", conf_receiver_rows, "a map: name to a map", "who is told when something changes" },
     { "aliases", NULL, "a map: path to group", "other paths for a group's verdict" },
     { NULL, NULL, NULL, NULL },
 };

@@ -341,6 +341,7 @@ static void dump_all(struct dumper *d, const struct conf *c, const struct node *
     dump_section(d, root, "files", conf_file_rows);
     dump_section(d, root, "agents", conf_agent_rows);
     dump_section(d, root, "gates", conf_gate_rows);
+    dump_section(d, root, "notify", conf_receiver_rows);
     dump_section(d, root, "aliases", NULL);
 }
 

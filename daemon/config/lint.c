@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "config/conf.h"
+#include "config/conf_notify.h"
 #include "config/weak.h"
 
 /* Worst cases of a group: the slowest probe that it requires, in each direction. */
@@ -334,11 +335,16 @@ static void rule_listener(struct lint *l)
             diag_add(l->diag, DIAG_NOTE, (struct diag_place){ 0 }, "no listener is configured: everything is served on %s", l->conf->listeners[i].address->text);
 }
 
+static void rule_receivers(struct lint *l)
+{
+    conf_lint_receivers(l->conf, l->diag);
+}
+
 /* ---- all ---------------------------------------------------------------------------------------------------- */
 
 static void (*const probe_rules[])(struct lint *, uint32_t probe) = { rule_missing,      rule_timeout, rule_age,    rule_unsettled, rule_secrets, rule_weak,
                                                                       rule_outside_live, rule_shared };
-static void (*const rules[])(struct lint *) = { rule_unused, rule_exposed, rule_in_flight, rule_consumers, rule_listener, rule_times };
+static void (*const rules[])(struct lint *) = { rule_unused, rule_exposed, rule_in_flight, rule_consumers, rule_receivers, rule_listener, rule_times };
 
 void conf_lint(const struct conf *c, struct diag *d)
 {

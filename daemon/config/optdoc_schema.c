@@ -152,8 +152,13 @@ static void schema_block(struct json *j, const struct vital_opt *row)
 
 static void schema_blocks(struct json *j, const struct vital_opt *row)
 {
+    json_open_array(j, "anyOf");
+    json_open_object(j, NULL);
     json_text(j, "type", "array");
     put_rows(j, "items", row->rows, true);
+    json_close_object(j);
+    put_rows(j, NULL, row->rows, true);
+    json_close_array(j);
 }
 
 static void (*const writers[VITAL_TYPE_COUNT])(struct json *, const struct vital_opt *) = {
@@ -289,6 +294,7 @@ static void put_sections(struct json *j)
     put_list_of(j, "gates", conf_gate_rows);
     put_map_of(j, "groups", conf_group_rows);
     put_map_of(j, "consumers", conf_consumer_rows);
+    put_map_of(j, "notify", conf_receiver_rows);
     json_raw(j, "defaults", "{\"type\":\"object\"}");
     json_raw(j, "aliases", "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}");
     json_open_object(j, "probes");

@@ -16,6 +16,7 @@ int maintenance_run(const struct args *);
 int force_run(const struct args *);
 int attempt_run(const struct args *);
 int beat_run(const struct args *);
+int notify_run(const struct args *);
 int reload_run(const struct args *);
 int stop_run(const struct args *);
 int events_run(const struct args *);

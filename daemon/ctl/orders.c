@@ -10,7 +10,7 @@
 #include "ctl/link.h"
 #include "ctl/term.h"
 
-enum { RUN_PATIENCE_S = 120, RELOAD_PATIENCE_S = 120 };
+enum { RUN_PATIENCE_S = 120, RELOAD_PATIENCE_S = 120, NOTIFY_PATIENCE_S = 330 };
 
 static uint64_t patience_of(const struct args *a, unsigned seconds)
 {
@@ -98,6 +98,26 @@ int beat_run(const struct args *a)
     if (a->count > 1)
         json_text(&r.json, "text", a->names[1]);
     return link_ask(a, &r, LINK_PATIENCE_S * USEC_S, false, NULL);
+}
+
+/* `notify` alone lists the receivers; `notify test RECEIVER...` sends each a message. */
+int notify_run(const struct args *a)
+{
+    int code = EXIT_OK;
+    if (!a->count)
+        return order(a, CTL_NOTIFY, LINK_PATIENCE_S);
+    if (strcmp(a->names[0], "test") != 0 || a->count == 1) {
+        term_error("notify: say `vitalctl notify` or `vitalctl notify test RECEIVER`");
+        return EXIT_USAGE;
+    }
+    for (unsigned i = 1; i < a->count; i++) {
+        struct request r;
+        request_open(&r, CTL_NOTIFY_TEST);
+        json_text(&r.json, "name", a->names[i]);
+        int one = link_ask(a, &r, patience_of(a, NOTIFY_PATIENCE_S), false, print_progress);
+        code = code ? code : one;
+    }
+    return code;
 }
 
 int reload_run(const struct args *a)

@@ -75,6 +75,7 @@ void task_wait(struct control_client *, const char *group, bool until_fail, uint
 void task_run(struct control_client *, const char *probe);
 void task_events(struct control_client *, uint64_t cursor, bool follow, bool json);
 void task_reload(struct control_client *);
+void task_notify(struct control_client *, const char *receiver);      /* a test message, and what becomes of it */
 
 /* ---- control_group.c ---- */
 void group_watch(const char *name);              /* resolves a system group's name, off the loop; NULL = none */

@@ -9,6 +9,7 @@
 #include "core/core.h"
 #include "core/journal.h"
 #include "front/control_client.h"
+#include "front/notify.h"
 #include "front/self.h"
 #include "view/brief.h"
 #include "view/event.h"
@@ -318,6 +319,44 @@ void task_events(struct control_client *c, uint64_t cursor, bool follow, bool js
     struct following *f = mem_alloc(sizeof *f);
     *f = (struct following){ .cursor = cursor, .follow = follow, .json = json };
     client_begin(c, follow ? &endless : &once, f);
+}
+
+/* ---- a test message ---- */
+
+struct testing { unsigned left; bool failed; };
+
+static bool notify_step(struct control_client *c)
+{
+    struct testing *t = c->state;
+    if (t->left)
+        return true;
+    if (t->failed)
+        client_error(c, CTL_FAILED, "not everything was delivered");
+    else
+        client_ok(c, "delivered");
+    return false;
+}
+
+static const struct control_task notify_task = { .step = notify_step };
+
+/* The client may be gone by now, as with reload_done(). */
+static void notify_told(void *serial, bool ok, const char *text)
+{
+    struct control_client *c = client_find((uintptr_t)serial);
+    if (!c || c->task != &notify_task)
+        return;
+    struct testing *t = c->state;
+    t->left--;
+    t->failed |= !ok;
+    client_event(c, ok ? "delivered" : "failed", text);
+    loop_soon();
+}
+
+void task_notify(struct control_client *c, const char *receiver)
+{
+    struct testing *t = mem_alloc(sizeof *t);
+    t->left = notify_test(receiver, notify_told, (void *)(uintptr_t)c->serial);
+    client_begin(c, &notify_task, t);
 }
 
 /* ---- reload ---- */

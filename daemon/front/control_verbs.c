@@ -13,6 +13,7 @@
 #include "core/journal.h"
 #include "core/picture.h"
 #include "front/control_client.h"
+#include "front/notify.h"
 #include "front/self.h"
 #include "view/brief.h"
 #include "view/explain.h"
@@ -310,6 +311,39 @@ static void verb_run(struct call *k)
         task_run(k->client, k->name);
 }
 
+static void verb_notify(struct call *k)
+{
+    struct buf text = BUF(TEXT_MAX);
+    struct arena *arena = arena_new();
+    unsigned count;
+    const struct view_receiver *all = notify_list(arena, &count);
+    receiver_text(&text, all, count);
+    client_ok(k->client, count ? text.data : "no receiver is configured: see `notify` in vitald.yaml(5)");
+    arena_free(arena);
+    buf_free(&text);
+}
+
+static const char *receiver_name(const void *unused, size_t i)
+{
+    (void)unused;
+    return notify_name((unsigned)i);
+}
+
+static void verb_notify_test(struct call *k)
+{
+    size_t count = 0, at = 0;
+    while (notify_name((unsigned)count))
+        count++;
+    while (at < count && strcmp(notify_name((unsigned)at), k->name) != 0)
+        at++;
+    const char *near = at < count ? NULL : diag_nearest(k->name, receiver_name, NULL, count);
+    if (at < count)
+        task_notify(k->client, k->name);
+    else
+        client_error(k->client, CTL_NOT_FOUND, "no receiver is called `%s`%s%s%s", k->name, near ? "; did you mean `" : "; `vitalctl notify` lists them",
+                     near ? near : "", near ? "`?" : "");
+}
+
 static void verb_reload(struct call *k)
 {
     task_reload(k->client);
@@ -327,7 +361,7 @@ static void (*const verbs[CTL_VERB_COUNT])(struct call *) = {
     [CTL_STATUS] = verb_status, [CTL_EXPLAIN] = verb_explain, [CTL_CHECK] = verb_check, [CTL_WAIT] = verb_wait,
     [CTL_EVENTS] = verb_events, [CTL_STATS] = verb_stats, [CTL_VERSION] = verb_version, [CTL_BEAT] = verb_beat,
     [CTL_DRAIN] = verb_drain, [CTL_UNDRAIN] = verb_undrain, [CTL_PAUSE] = verb_mode, [CTL_RESUME] = verb_resume,
-    [CTL_MAINTENANCE] = verb_mode, [CTL_FORCE] = verb_mode, [CTL_RUN] = verb_run, [CTL_RELOAD] = verb_reload, [CTL_STOP] = verb_stop,
+    [CTL_MAINTENANCE] = verb_mode, [CTL_FORCE] = verb_mode, [CTL_RUN] = verb_run, [CTL_NOTIFY] = verb_notify, [CTL_NOTIFY_TEST] = verb_notify_test, [CTL_RELOAD] = verb_reload, [CTL_STOP] = verb_stop,
 };
 
 static void malformed(struct control_client *c, const char *why)

@@ -7,6 +7,7 @@
 #include "base/timer.h"
 #include "core/journal.h"
 #include "front/balancer.h"
+#include "front/notify.h"
 #include "front/self.h"
 #include "front/stats.h"
 #include "io/loop.h"
@@ -24,6 +25,8 @@ struct shot {
     struct arena *arena;             /* the facts */
     const struct view_balancer *balancers;
     unsigned balancer_count;
+    const struct view_receiver *receivers;
+    unsigned receiver_count;
     const struct view_fact *facts;
     unsigned fact_count;
     const struct journal_entry *journal;
@@ -83,6 +86,7 @@ static struct shot *take(enum detail_scope scope, uint32_t index, uint64_t now)
     if (scope == DETAIL_ALL) {
         s->facts = self_facts(s->arena, &s->fact_count);
         s->balancers = balancer_list(s->arena, &s->balancer_count);
+        s->receivers = notify_list(s->arena, &s->receiver_count);
         take_journal(s);
     }
     if (fresh_count == SHOTS)
@@ -181,6 +185,8 @@ bool detail_start(struct shot *shot, view_fn *view, const struct view_input *ext
     in.fact_count = shot->fact_count;
     in.balancers = shot->balancers;
     in.balancer_count = shot->balancer_count;
+    in.receivers = shot->receivers;
+    in.receiver_count = shot->receiver_count;
     in.journal = shot->journal;
     in.journal_count = shot->journal_count;
     bool whole = view(&in, &p, out);

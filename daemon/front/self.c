@@ -14,6 +14,7 @@
 #include "front/detail.h"
 #include "front/gate.h"
 #include "front/listen.h"
+#include "front/notify.h"
 #include "front/server.h"
 #include "front/stats.h"
 #include "io/loop.h"
@@ -22,7 +23,7 @@
 #include "io/stream.h"
 #include "io/zygote.h"
 
-enum { FACTS_MAX = 512 };
+enum { FACTS_MAX = 1024 };
 
 struct facts {
     struct arena *arena;
@@ -146,6 +147,28 @@ static void add_balancers(struct facts *f)
                      *(const uint32_t *)(const void *)((const char *)&all[i] + numbers[n].at));
 }
 
+/* A family's series stand together here too. */
+static void add_receivers(struct facts *f)
+{
+    static const struct { const char *name, *help; size_t at; } counters[] = {
+        { "notify_delivered", "Messages delivered, by receiver", offsetof(struct view_receiver, delivered) },
+        { "notify_retried", "Tries that failed and are repeated, by receiver", offsetof(struct view_receiver, retried) },
+        { "notify_refused", "Messages that the receiver refused for good, by receiver", offsetof(struct view_receiver, refused) },
+        { "notify_expired", "Messages dropped because they could not be delivered in time, by receiver", offsetof(struct view_receiver, expired) },
+        { "notify_dropped", "Messages dropped because the queue was full, by receiver", offsetof(struct view_receiver, dropped) },
+        { "notify_merged", "Messages replaced by a newer one about the same before they were sent, by receiver", offsetof(struct view_receiver, merged) },
+    };
+    unsigned count;
+    const struct view_receiver *all = notify_list(f->arena, &count);
+    for (unsigned n = 0; n < sizeof counters / sizeof *counters; n++)
+        for (unsigned i = 0; i < count; i++)
+            COUNTER_OF(counters[n].name, counters[n].help, "receiver", all[i].label, *(const uint64_t *)(const void *)((const char *)&all[i] + counters[n].at));
+    for (unsigned i = 0; i < count; i++)
+        GAUGE_OF("notify_waiting", "Messages or alerts that an outlet keeps, by receiver", "receiver", all[i].label, all[i].waiting);
+    for (unsigned i = 0; i < count; i++)
+        GAUGE_OF("notify_failing", "1 while the last try to tell a receiver failed", "receiver", all[i].label, all[i].failing_since != 0);
+}
+
 static void add_pool_threads(const char *name, const struct pool_stats *s, void *arg)
 {
     struct facts *f = arg;
@@ -227,6 +250,7 @@ const struct view_fact *self_facts(struct arena *arena, unsigned *count)
     add_http(&f);
     add_ports(&f);
     add_balancers(&f);
+    add_receivers(&f);
     add_io(&f);
     add_process(&f);
     *count = f.count;

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "view/balancer.h"
+#include "view/receiver.h"
 
 void json_verdict(struct buf *out, const struct view_verdict *v)
 {
@@ -274,6 +275,7 @@ static void status_balancers(const struct view_input *in, struct view_progress *
 {
     (void)step, (void)out;
     balancer_put(&p->json, in->balancers, in->balancer_count);
+    receiver_put(&p->json, in->receivers, in->receiver_count);
 }
 
 static void step_end(const struct view_input *in, struct view_progress *p, uint32_t i, struct buf *out)

@@ -15,6 +15,7 @@
 struct buf;
 struct journal_entry;
 struct view_balancer;
+struct view_receiver;
 
 enum {
     VIEW_CHUNK = 64 * 1024,      /* a call stops after the item that reaches this */
@@ -34,6 +35,7 @@ struct view_input {
     const struct picture *picture;
     const struct view_fact *facts; unsigned fact_count;
     const struct view_balancer *balancers; unsigned balancer_count;      /* what HAProxy believes about us */
+    const struct view_receiver *receivers; unsigned receiver_count;      /* who is told of changes */
     const char *const *excluded; unsigned excluded_count;    /* probes of the picture that `?exclude=` took out */
     const char *const *strangers; unsigned stranger_count;   /* names given there that are no probes of this group */
     bool has_level; enum level level;                        /* the verdict without the excluded; else the picture's own */

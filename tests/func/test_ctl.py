@@ -120,7 +120,7 @@ def test_version_and_help():
         assert re.match(r"vitalctl (\S+) .*\nvitald \1 at ", v.ctl("version").stdout)
     out = ctl("help")
     commands = re.findall(r"^  ([a-z]+) ", out.stdout, re.M)
-    assert out.returncode == 0 and len(commands) == 18
+    assert out.returncode == 0 and len(commands) == 19
     for command in commands:
         told = ctl("help", command)
         assert told.returncode == 0 and f"usage: vitalctl {command}" in told.stdout

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "view/balancer.h"
+#include "view/receiver.h"
 #include "view/explain.h"
 #include "view/healthjson.h"
 #include "view/json.h"
@@ -80,7 +81,12 @@ static const struct view_balancer balancers[] = {
     { .listener = "public", .node = "lb1", .backend = "web", .server = "s1", .state = "UP", .up = true, .checks = 2, .checks_needed = 3,
       .weight = 100, .weight_all = 300, .sessions = 13, .sessions_all = 22, .queued = 1, .heard = AGO(2) },
 };
-static const struct view_input everything = { .picture = &whole, .facts = facts, .fact_count = 3, .balancers = balancers, .balancer_count = 1 };
+static const struct view_receiver receivers[] = {
+    { .receiver = "ops", .kind = "webhook", .to = "https://chat.example", .label = "ops", .waiting = 2, .delivered = 7, .retried = 3, .refused = 1,
+      .expired = 4, .dropped = 5, .merged = 6, .last = AGO(60), .failing_since = AGO(30), .error = "HTTP 503: <b>\n" },
+};
+static const struct view_input everything = { .picture = &whole, .facts = facts, .fact_count = 3, .balancers = balancers, .balancer_count = 1,
+                                             .receivers = receivers, .receiver_count = 1 };
 
 /* UPDATE_GOLDEN=1 writes the files anew; a person reads the difference. */
 static void check_golden(const char *name, const struct buf *got)
