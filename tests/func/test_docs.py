@@ -7,7 +7,8 @@ import pytest
 
 from daemon import ROOT, check_config
 
-ENV = {"DATABASE_URL": "postgres://u:p@db.example/app", "REDIS_URL": "redis://cache.example:6379"}
+ENV = {"DATABASE_URL": "postgres://u:p@db.example/app", "REDIS_URL": "redis://cache.example:6379",
+       "REDIS_PASSWORD": "kX9-2vQ0", "ELASTIC_PASSWORD": "kX9-2vQ0", "RABBITMQ_PASSWORD": "kX9-2vQ0"}
 
 
 def samples():
