@@ -17,12 +17,13 @@ static void log_subject(int level, const char *kind, const char *name, const cha
 
 static const struct vital_tls *build_tls(const void *settings, char **error)
 {
-    return tls_client(settings, error);
+    return tls_context(settings, error);
 }
 
 void turn_wire_conf(void)
 {
-    static const struct conf_hooks conf_hooks = { .tls_build = build_tls, .tls_release = tls_release, .tls_same = tls_same };
+    static const struct conf_hooks conf_hooks = { .tls_build = build_tls, .tls_release = tls_release, .tls_same = tls_same,
+                                                 .tls_expires = tls_expires };
     conf_set_hooks(&conf_hooks);
 }
 

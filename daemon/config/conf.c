@@ -112,6 +112,8 @@ struct conf *conf_make(const struct conf_request *q, struct arena *tree, struct 
     if (b.root)
         build_all(&b);
     mem_free(b.type_list);
+    c->secrets = b.scope.secrets;
+    c->secret_count = b.scope.secret_count;
     if (root)
         *root = b.root;
     diag_sort(d);
@@ -136,6 +138,12 @@ void conf_free(struct conf *c)
     for (uint32_t i = 0; i < c->probe_count; i++)
         conf_options_release(c->probes[i].options);
     conf_receivers_free(c);
+    for (uint32_t i = 0; i < c->listen_count; i++)
+        if (c->listeners[i].access.tls)
+            conf_hooks()->tls_release(c->listeners[i].access.tls);
+    for (uint32_t i = 0; i < c->secret_count; i++)
+        secret_free(c->secrets[i]);
+    mem_free(c->secrets);
     arena_free(c->arena);
     mem_free(c);
 }

@@ -7,10 +7,12 @@
 #include <stdint.h>
 
 #include "base/diag.h"
+#include "base/tls_settings.h"
 #include "vital_probe.h"
 
 struct arena;
 struct buf;
+struct network;
 
 /* A probe's decoded module options: counted, for a probe that moves to a new world keeps the old ones while its
  * callbacks may still point into them. */
@@ -68,13 +70,29 @@ struct conf_group {
 };
 
 /* What a listener serves. */
-enum { SERVE_VERDICTS = 1, SERVE_STATUS = 2, SERVE_METRICS = 4, SERVE_EVENTS = 8, SERVE_PAGE = 16, SERVE_ALL = 31 };
+enum { SERVE_NONE = 0, SERVE_VERDICTS = 1, SERVE_STATUS = 2, SERVE_METRICS = 4, SERVE_EVENTS = 8, SERVE_PAGE = 16, SERVE_ALL = 31 };
+/* Whom it serves. Everything is open to everybody whom `networks` admit, unless there are credentials. */
+struct conf_token {
+    const struct vital_secret *sha256;     /* hashes, line by line: see base/token.h */
+    unsigned serve;                        /* what it opens */
+};
+struct conf_access {
+    const struct vital_tls *tls;           /* NULL: plain */
+    struct tls_settings settings;          /* what it was made of, for looking at the files again */
+    const char *const *names; uint32_t name_count;          /* of client certificates that count as a credential; 0 = any */
+    const struct conf_token *tokens; uint32_t token_count;
+    const struct network *networks; uint32_t network_count; /* 0 = everybody may connect */
+    unsigned open;                         /* SERVE_ bits that need no credential */
+    uint64_t reread;                       /* its files are looked at that often */
+    uint64_t hsts;                         /* 0: not sent */
+};
 struct conf_listen {
     const char *name;                      /* for socket activation, logs, metrics; default: its address */
     const struct vital_url *address;       /* host:port or unix path */
     uint16_t mode;                         /* unix: permissions, default 0666 */
     unsigned serve;
     uint32_t max_connections, max_per_source;
+    struct conf_access access;
     struct diag_place place;
 };
 struct conf_file {
@@ -123,6 +141,7 @@ struct conf {
     uint8_t log_format;                    /* enum log_format */
     const char *state_file;                /* NULL = none */
     uint32_t role_probe;                   /* answers /primary, /replica ...; UINT32_MAX = none */
+    struct vital_secret **secrets; uint32_t secret_count;    /* of listeners and whatever else is no probe */
 };
 
 /* How conf is made without seeing io/: main wires these. */
@@ -131,6 +150,7 @@ struct conf_hooks {
     const struct vital_tls *(*tls_build)(const void *settings, char **error);
     void (*tls_release)(const struct vital_tls *);
     bool (*tls_same)(const struct vital_tls *, const struct vital_tls *);
+    int64_t (*tls_expires)(const struct vital_tls *);      /* our own certificate, in seconds since 1970 */
 };
 void conf_set_hooks(const struct conf_hooks *);
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/url.h"
 #include "config/build.h"
+#include "config/conf_access.h"
 #include "config/opt_types.h"
 #include "config/tree.h"
 
@@ -15,19 +16,18 @@ struct listen_rows {
     const char *name, *address, *mode;
     struct vital_list serve;
     int64_t max_connections, max_per_source;
+    struct access_rows access;
 };
-
-static const char *const serve_words[] = { "verdicts", "status", "metrics", "events", "page", "all", NULL };
-static const unsigned serve_bits[] = { SERVE_VERDICTS, SERVE_STATUS, SERVE_METRICS, SERVE_EVENTS, SERVE_PAGE, SERVE_ALL };
 
 const struct vital_opt conf_listen_rows[] = {
     VITAL_OPT(struct listen_rows, address, STRING, .flags = VITAL_REQUIRED | VITAL_BARE,
               .help = "host:port, [v6]:port, :port for every address, or unix:/path"),
     VITAL_OPT(struct listen_rows, name, STRING, .help = "its name in logs, metrics and socket units; default: the address"),
-    VITAL_OPT(struct listen_rows, serve, STRINGS, .def = "verdicts", .words = serve_words, .help = "what it answers, one of these or a list"),
+    VITAL_OPT(struct listen_rows, serve, STRINGS, .def = "verdicts", .words = access_words, .help = "what it answers, one of these or a list"),
     VITAL_OPT(struct listen_rows, mode, STRING, .def = "0666", .help = "permissions of a unix socket, in octal"),
     VITAL_OPT(struct listen_rows, max_connections, INT, .def = "8192", .min = 1, .max = 1000000, .help = "connections at the same time"),
     VITAL_OPT(struct listen_rows, max_per_source, INT, .def = "1024", .min = 1, .max = 1000000, .help = "of these, from one address"),
+    ACCESS_ROWS(struct listen_rows, access),
     VITAL_OPT_END,
 };
 
@@ -58,16 +58,6 @@ static uint16_t read_mode(struct build *b, const char *text, struct diag_place p
     return (uint16_t)mode;
 }
 
-static unsigned read_serve(const struct vital_list *words)
-{
-    unsigned bits = 0;
-    for (uint32_t i = 0; i < words->count; i++)
-        for (unsigned w = 0; serve_words[w]; w++)
-            if (!strcmp(serve_words[w], ((const char *const *)words->items)[i]))
-                bits |= serve_bits[w];
-    return bits;
-}
-
 static void read_listener(struct build *b, struct node *n, struct conf_listen *l)
 {
     struct listen_rows r = { 0 };
@@ -78,9 +68,10 @@ static void read_listener(struct build *b, struct node *n, struct conf_listen *l
     l->address = build_address(b, r.address, map_find(map, "address")->place);
     l->name = r.name ? r.name : r.address;
     l->mode = read_mode(b, r.mode, map_find(map, "mode") ? map_find(map, "mode")->place : map->place);
-    l->serve = read_serve(&r.serve);
+    l->serve = access_bits(&r.serve);
     l->max_connections = (uint32_t)r.max_connections;
     l->max_per_source = (uint32_t)r.max_per_source;
+    access_read(b, map, &r.access, l);
 }
 
 uint32_t build_list(const struct build *b, const char *section, struct node ***items, struct node **room)

@@ -9,6 +9,7 @@
 #include "base/secret.h"
 #include "config/conf.h"
 #include "config/conf_notify.h"
+#include "config/opt.h"
 #include "config/weak.h"
 
 /* Worst cases of a group: the slowest probe that it requires, in each direction. */
@@ -253,13 +254,51 @@ static bool is_loopback(const struct vital_url *u)
     return host && (!strcmp(host, "localhost") || !strcmp(host, "::1") || (inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127));
 }
 
-static void rule_exposed(struct lint *l)
+/* What tells names, targets and errors. */
+enum { CERTIFICATE_DAYS = 14, DETAILS = SERVE_STATUS | SERVE_EVENTS | SERVE_PAGE };
+
+static void lint_reach(struct lint *l, const struct conf_listen *listen)
+{
+    const struct conf_access *a = &listen->access;
+    const char *at = listen->address->text;
+    if (is_loopback(listen->address))
+        return;
+    if (listen->serve & a->open & DETAILS)
+        diag_add(l->diag, DIAG_WARNING, listen->place, "listener %s shows every probe, its target and its errors to whoever reaches it, without a credential: serve verdicts only there and the rest on 127.0.0.1 or a unix socket, or set `tls` and `tokens`", at);
+    else if (!a->tls && (listen->serve & ~a->open))
+        diag_add(l->diag, DIAG_WARNING, listen->place, "listener %s takes tokens without TLS: whoever listens on the way can read them; set `tls`", at);
+}
+
+static void lint_credentials(struct lint *l, const struct conf_listen *listen)
+{
+    const struct conf_access *a = &listen->access;
+    for (uint32_t i = 0; i < a->token_count; i++)
+        if (!(a->tokens[i].serve & listen->serve & ~a->open))
+            diag_add(l->diag, DIAG_WARNING, listen->place, "listener %s: a token opens nothing that is not open anyway: see `serve` and `open`", listen->name);
+    if (a->settings.key && secret_is_exposed(a->settings.key))
+        diag_add(l->diag, DIAG_WARNING, listen->place, "listener %s: everybody on this host can read the private key in %s: chmod 0400 it, or use a systemd credential",
+                 listen->name, a->settings.key->origin);
+    if (a->token_count && listen->serve & ~a->open & SERVE_VERDICTS)
+        diag_add(l->diag, DIAG_NOTE, listen->place, "listener %s: verdicts need a credential there: probes of Kubernetes and of most balancers send none", listen->name);
+}
+
+static void lint_certificate(struct lint *l, const struct conf_listen *listen)
+{
+    int64_t expires = listen->access.tls && conf_hooks()->tls_expires ? conf_hooks()->tls_expires(listen->access.tls) : INT64_MAX;
+    int64_t days = expires == INT64_MAX ? INT64_MAX : (expires - (int64_t)(clock_wall() / USEC_S)) / 86400;
+    if (expires <= (int64_t)(clock_wall() / USEC_S))
+        diag_add(l->diag, DIAG_WARNING, listen->place, "listener %s: the certificate in %s has expired: clients will refuse it", listen->name, listen->access.settings.cert);
+    else if (days < CERTIFICATE_DAYS)
+        diag_add(l->diag, DIAG_WARNING, listen->place, "listener %s: the certificate in %s expires in %lld day%s: renew it", listen->name,
+                 listen->access.settings.cert, (long long)days, days == 1 ? "" : "s");
+}
+
+static void rule_listeners(struct lint *l)
 {
     for (uint32_t i = 0; i < l->conf->listen_count; i++) {
-        const struct conf_listen *listen = &l->conf->listeners[i];
-        if ((listen->serve & (SERVE_STATUS | SERVE_EVENTS | SERVE_PAGE)) && !is_loopback(listen->address))
-            diag_add(l->diag, DIAG_WARNING, listen->place, "listener %s shows every probe, its target and its errors to whoever reaches it, without a credential: serve verdicts only there, and the rest on 127.0.0.1 or a unix socket",
-                     listen->address->text);
+        lint_reach(l, &l->conf->listeners[i]);
+        lint_credentials(l, &l->conf->listeners[i]);
+        lint_certificate(l, &l->conf->listeners[i]);
     }
 }
 
@@ -344,7 +383,7 @@ static void rule_receivers(struct lint *l)
 
 static void (*const probe_rules[])(struct lint *, uint32_t probe) = { rule_missing,      rule_timeout, rule_age,    rule_unsettled, rule_secrets, rule_weak,
                                                                       rule_outside_live, rule_shared };
-static void (*const rules[])(struct lint *) = { rule_unused, rule_exposed, rule_in_flight, rule_consumers, rule_receivers, rule_listener, rule_times };
+static void (*const rules[])(struct lint *) = { rule_unused, rule_listeners, rule_in_flight, rule_consumers, rule_receivers, rule_listener, rule_times };
 
 void conf_lint(const struct conf *c, struct diag *d)
 {

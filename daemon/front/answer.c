@@ -31,7 +31,7 @@ static struct buf scratch = { .max = 64 * 1024 };
 static const char *status_text(unsigned status)
 {
     static const struct { unsigned status; const char *text; } texts[] = {
-        { 200, "OK" }, { 204, "No Content" }, { 304, "Not Modified" }, { 400, "Bad Request" }, { 403, "Forbidden" },
+        { 200, "OK" }, { 204, "No Content" }, { 304, "Not Modified" }, { 400, "Bad Request" }, { 401, "Unauthorized" }, { 403, "Forbidden" },
         { 404, "Not Found" }, { 405, "Method Not Allowed" }, { 408, "Request Timeout" }, { 411, "Length Required" },
         { 413, "Content Too Large" }, { 414, "URI Too Long" }, { 429, "Too Many Requests" },
         { 431, "Request Header Fields Too Large" }, { 500, "Internal Server Error" }, { 501, "Not Implemented" },
@@ -79,7 +79,9 @@ void answer_head(struct buf *out, unsigned status, const char *media, enum answe
         buf_printf(out, "Vitald-Oldest-Sample: %s\r\n", clock_iso(oldest_wall, iso));
     if (media)
         buf_printf(out, "Content-Type: %s\r\n", media);
-    buf_text(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
+    buf_text(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n");
+    if (!extra || !strstr(extra, "Content-Security-Policy:")) /* the page has one of its own */
+        buf_text(out, "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n");
     if (length >= 0)
         buf_printf(out, "Content-Length: %lld\r\n", length);
     else if (length == ANSWER_CHUNKED)

@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/timer.h"
+#include "front/access.h"
 #include "front/balancer.h"
 #include "front/detail.h"
 #include "front/events.h"
@@ -19,6 +19,7 @@
 #include "front/serve.h"
 #include "front/stats.h"
 #include "io/loop.h"
+#include "io/peer.h"
 
 #define HEAD_TIME (5 * USEC_S)         /* from accept, or from a head's first byte, to its last; absolute */
 #define IDLE_TIME (60 * USEC_S)
@@ -41,9 +42,11 @@ struct connection {
     size_t out_at;
     struct detail *rest;
     struct follower *follower;
+    struct peer peer;
     uint32_t stash_len, served, drained;
-    int fd;
+    unsigned generation;         /* of the listener's access that `known` was found under */
     uint8_t phase;
+    bool known;                  /* by its certificate */
     bool watched, pipelined, chunked, close, drain, moved /* bytes since the last beat */;
 };
 
@@ -53,12 +56,12 @@ static char input[INPUT_MAX];          /* the process's only read buffer */
 
 static ssize_t receive(struct connection *c, char *room, size_t size)
 {
-    return recv(c->fd, room, size, 0);
+    return peer_read(&c->peer, room, size);
 }
 
 static ssize_t transmit(struct connection *c, const char *bytes, size_t len)
 {
-    return send(c->fd, bytes, len, MSG_NOSIGNAL);
+    return peer_write(&c->peer, bytes, len);
 }
 
 /* ---- waiting, watching, ending ---- */
@@ -70,7 +73,7 @@ static void watch(struct connection *c, unsigned what)
     if (c->watched)
         loop_change(&c->io, what);
     else
-        loop_add(&c->io, c->fd, what, on_ready);
+        loop_add(&c->io, c->peer.fd, what, on_ready);
     c->watched = true;
 }
 
@@ -106,7 +109,7 @@ static void close_connection(struct connection *c)
     if (c->watched)
         loop_remove(&c->io);
     timer_clear(loop_timers(), &c->timer);
-    close(c->fd);
+    peer_close(&c->peer);
     if (c->rest)
         detail_end(c->rest);
     events_leave(c->follower);
@@ -122,7 +125,7 @@ static void end_answered(struct connection *c)
         close_connection(c);
         return;
     }
-    shutdown(c->fd, SHUT_WR);
+    peer_finish(&c->peer);
     c->phase = DRAINING;
     stash(c, NULL, 0);
     buf_free(&c->out);
@@ -142,7 +145,7 @@ static void answered(struct connection *c)
     guest_wait(&c->guest);
     watch(c, LOOP_READ);
     set_deadline(c, now + IDLE_TIME);
-    if (!c->stash)
+    if (!c->stash && !peer_has_more(&c->peer))
         return;
     c->pipelined = true;
     timer_set(loop_timers(), &c->timer, now);
@@ -202,7 +205,7 @@ static void begin_following(struct connection *c, const struct reply *r)
     c->out_at = 0;
     buf_add(&c->out, r->bytes, r->len);
     c->follower = events_follow(c->guest.listener, r->seen, &c->out, wake_follower, c);
-    setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &(int){ EVENTS_SOCKET }, sizeof(int));
+    setsockopt(c->peer.fd, SOL_SOCKET, SO_SNDBUF, &(int){ EVENTS_SOCKET }, sizeof(int));
     set_deadline(c, clock_now() + EVENTS_BEAT_S * USEC_S);
     send_events(c);
 }
@@ -303,6 +306,29 @@ static void write_more(struct connection *c)
     answered(c);
 }
 
+/* ---- who asks ---- */
+
+/* What it came through has changed: TLS or not is decided when it comes again. */
+static bool is_outdated(const struct connection *c)
+{
+    return c->guest.listener->closed || !c->guest.listener->tls != !c->peer.ssl;
+}
+
+static void judge(struct connection *c, const struct http1_request *r, struct asker *a)
+{
+    const struct listener *l = c->guest.listener;
+    if (c->generation != l->generation) {
+        c->known = access_knows(l->access, &c->peer);
+        c->generation = l->generation;
+    }
+    struct access_grant g = access_judge(l->access, r, c->known);
+    a->serve = l->serve & g.serve;
+    a->locked = l->serve & ~g.serve;
+    a->credential = g.credential;
+    a->by_token = g.by_token;
+    a->hsts = c->peer.ssl ? l->hsts : 0;
+}
+
 /* ---- reading ---- */
 
 /* The first `len` bytes of `input` are all that came and was not answered yet. */
@@ -316,6 +342,9 @@ static void take_input(struct connection *c, size_t len)
         stash(c, input, len);
         if (fresh && c->served)
             set_deadline(c, clock_now() + HEAD_TIME);
+        c->pipelined = peer_has_more(&c->peer);
+        if (c->pipelined)
+            timer_set(loop_timers(), &c->timer, clock_now());
         return;
     }
     if (head < 0) {
@@ -325,10 +354,13 @@ static void take_input(struct connection *c, size_t len)
     } else {
         bool worn = ++c->served >= CONNECTION_REQUESTS;
         front_stats.worn_out += worn;
-        const struct asker asker = { .serve = c->guest.listener->serve, .listener = c->guest.listener,
-                                     .keep = request.keep_alive && !worn && !c->guest.listener->closed };
+        struct asker asker = { .listener = c->guest.listener, .keep = request.keep_alive && !worn && !is_outdated(c) };
+        judge(c, &request, &asker);
         balancer_hear(&request, c->guest.listener->name);
         serve_request(&request, &asker, &reply);
+        if (reply.refused)
+            listen_complain(c->guest.listener, c->peer.fd, asker.credential == ACCESS_NONE ? "asked without a credential for what needs one"
+                                                                                      : "asked with a credential that does not open what it wants");
         stash(c, input + head, len - (size_t)head);
         c->drain = reply.close && (request.keep_alive || request.has_body || c->stash);
     }
@@ -399,7 +431,11 @@ static void expire(struct connection *c)
 static void on_timer(struct timer *t, uint64_t now)
 {
     struct connection *c = TIMER_OWNER(t, struct connection, timer);
-    if (c->pipelined) {
+    if (c->pipelined && (!c->stash || (peer_has_more(&c->peer) && c->stash_len < INPUT_MAX))) {
+        c->pipelined = false;
+        timer_set(loop_timers(), t, c->deadline);
+        read_more(c);
+    } else if (c->pipelined) {
         c->pipelined = false;
         memcpy(input, c->stash, c->stash_len);
         size_t len = c->stash_len;
@@ -430,11 +466,11 @@ static void let_go(struct guest *g)
         close_connection(c);
 }
 
-void connection_open(int fd, struct listener *l, struct source *s)
+void connection_open(const struct peer *peer, struct listener *l, struct source *s)
 {
     static const struct guest_kind kind = { evict, let_go };
     struct connection *c = mem_alloc(sizeof *c);
-    c->fd = fd;
+    c->peer = *peer;
     guest_enter(&c->guest, &kind, l, s);
     timer_init(&c->timer, on_timer);
     ssize_t got = receive(c, input, INPUT_MAX);

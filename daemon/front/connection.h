@@ -6,11 +6,12 @@
 #define FRONT_CONNECTION_H
 
 struct listener;
+struct peer;
 struct source;
 
 enum { CONNECTION_REQUESTS = 10000 };      /* the most on one connection */
 
-/* Takes the descriptor over. source: NULL when the listener does not limit them. */
-void connection_open(int fd, struct listener *, struct source *);
+/* Takes the peer over, plain or with its handshake done. source: NULL when the listener does not limit them. */
+void connection_open(const struct peer *, struct listener *, struct source *);
 
 #endif

@@ -9,12 +9,17 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/diag.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/conf.h"
+#include "front/access.h"
+#include "front/renewal.h"
 #include "front/socket.h"
+#include "io/tls.h"
 
+#define COMPLAINT_EVERY (60 * USEC_S)
 enum { INHERITED_MAX = 64, FIRST_INHERITED = 3 };
 
 struct inherited { int fd; char *name; };      /* fd -1: given away */
@@ -229,6 +234,53 @@ static struct listener *listener_new(const struct prepared *p)
     return l;
 }
 
+static void drop_access(struct listener *l)
+{
+    renewal_stop(l->renewal);
+    access_free(l->access);
+    tls_release(l->tls);
+    l->renewal = NULL;
+    l->access = NULL;
+    l->tls = NULL;
+}
+
+static void listener_set_access(struct listener *l, const struct conf_access *c)
+{
+    bool other = c->tls && !tls_same(l->tls, c->tls);
+    drop_access(l);
+    l->access = access_new(c);
+    l->tls = tls_hold(c->tls);
+    l->hsts = c->hsts / USEC_S;
+    l->generation++;
+    l->renewal = renewal_start(l, c);
+    if (other)
+        renewal_tell(l);
+}
+
+void listen_renew(struct listener *l, const struct vital_tls *tls, struct access_tokens *tokens)
+{
+    if (tls) {
+        tls_release(l->tls);
+        l->tls = tls;
+    }
+    if (tokens)
+        access_set_tokens(l->access, tokens);
+    l->generation++;
+}
+
+void listen_complain(struct listener *l, int fd, const char *what)
+{
+    uint64_t now = clock_now();
+    char from[160];
+    l->unwelcome++;
+    if (l->complained_at && now - l->complained_at < COMPLAINT_EVERY)
+        return;
+    log_about(LOG_NOTICE, "listener", l->name, "%s %s (%llu refused since the last such line)", socket_peer(fd, from, sizeof from), what,
+              (unsigned long long)l->unwelcome);
+    l->complained_at = now;
+    l->unwelcome = 0;
+}
+
 /* What may change while the socket stays. */
 static void listener_set(struct listener *l, const struct conf_listen *c)
 {
@@ -240,6 +292,7 @@ static void listener_set(struct listener *l, const struct conf_listen *c)
     if (l->unix_path && !l->inherited && l->mode && l->mode != c->mode)
         chmod(l->unix_path, c->mode);
     l->mode = c->mode;
+    listener_set_access(l, &c->access);
 }
 
 static void listener_close(struct listener *l)
@@ -252,6 +305,8 @@ static void listener_close(struct listener *l)
     close(l->in.fd);
     if (l->unix_path && !l->inherited && lstat(l->unix_path, &st) == 0 && st.st_dev == l->device && st.st_ino == l->inode)
         unlink(l->unix_path);
+    renewal_stop(l->renewal);
+    l->renewal = NULL;
     listen_release(l);
 }
 
@@ -259,6 +314,7 @@ void listen_release(struct listener *l)
 {
     if (--l->refs > 0)
         return;
+    drop_access(l);
     mem_free(l->name);
     mem_free(l->address);
     mem_free(l->unix_path);
@@ -273,8 +329,9 @@ static void announce(const struct listener *l)
     for (unsigned i = 0; i < sizeof classes / sizeof *classes; i++)
         if (l->serve & 1u << i)
             buf_printf(&served, "%s%s", served.len ? ", " : "", classes[i]);
-    log_about(LOG_NOTICE, "listener", l->name, "listening on %s%s%s for %s", l->unix_path ? "" : "http://",
-              listen_bound(l, bound, sizeof bound), l->inherited ? " (inherited)" : "", served.len ? served.data : "nothing");
+    log_about(LOG_NOTICE, "listener", l->name, "listening on %s%s%s for %s%s", l->unix_path ? "" : l->tls ? "https://" : "http://",
+              listen_bound(l, bound, sizeof bound), l->inherited ? " (inherited)" : "", served.len ? served.data : "nothing",
+              access_has_credentials(l->access) ? ", to those who may see it" : "");
     buf_free(&served);
 }
 

@@ -13,8 +13,11 @@
 #include "base/list.h"
 #include "io/loop.h"
 
+struct access;
 struct conf;
 struct diag;
+struct renewal;
+struct vital_tls;
 
 enum { LISTEN_BACKLOG = 1024, LISTEN_CONNECTIONS = 1024 /* when max_connections is 0 */ };
 
@@ -34,6 +37,13 @@ struct listener {
     bool watched;                 /* the server accepts from it */
     bool paused;                  /* out of descriptors: accepts again in a moment */
     bool closed;                  /* gone by a reload: its connections end with their next answer */
+    const struct vital_tls *tls;  /* NULL: plain */
+    struct access *access;        /* never NULL */
+    struct renewal *renewal;      /* its files are looked at; NULL: there are none */
+    unsigned generation;          /* of access: who was judged under another one is judged again */
+    uint64_t hsts;
+    uint32_t handshakes;          /* connections that have not shaken hands yet */
+    uint64_t complained_at, unwelcome;   /* the last line about who was refused, and how many since */
     struct list waiting;          /* connections that wait for a request, the longest waiting first */
     unsigned refs;                /* itself in the list, and its connections */
 };
@@ -43,6 +53,12 @@ struct listener {
  * taken at the first call, and given to listeners of the same name or address. */
 bool listen_prepare(const struct conf *, struct diag *);
 void listen_commit(void);
+
+struct access_tokens;
+/* To the log, at most a line a minute: whoever keeps trying fills no disk, and what was not told is counted. */
+void listen_complain(struct listener *, int fd, const char *what);
+/* What its files have turned into: NULL = no change; both are taken over. */
+void listen_renew(struct listener *, const struct vital_tls *tls, struct access_tokens *tokens);
 
 struct list *listen_all(void);
 void listen_release(struct listener *);       /* one reference; the last frees */

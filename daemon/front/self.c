@@ -15,12 +15,14 @@
 #include "front/gate.h"
 #include "front/listen.h"
 #include "front/notify.h"
+#include "front/renewal.h"
 #include "front/server.h"
 #include "front/stats.h"
 #include "io/loop.h"
 #include "io/pool.h"
 #include "io/resolve.h"
 #include "io/stream.h"
+#include "io/tls.h"
 #include "io/zygote.h"
 
 enum { FACTS_MAX = 1024 };
@@ -76,6 +78,51 @@ static void add_engine(struct facts *f)
     GAUGE("last_reload_success", "1 when the last reload was adopted", s.last_reload_ok);
 }
 
+static void add_access(struct facts *f)
+{
+    static const char refused[] = "Requests and connections refused because of who asks, by why", shaken[] = "TLS handshakes of clients, by how they ended";
+    const struct front_stats *s = &front_stats;
+    COUNTER_OF("http_refused", refused, "why", "network", s->refused_network);
+    COUNTER_OF("http_refused", refused, "why", "no_credential", s->credentials_missing);
+    COUNTER_OF("http_refused", refused, "why", "wrong_credential", s->credentials_wrong);
+    COUNTER_OF("http_refused", refused, "why", "not_opened", s->credentials_short);
+    COUNTER_OF("tls_handshakes", shaken, "result", "full", s->handshakes - s->resumed);
+    COUNTER_OF("tls_handshakes", shaken, "result", "resumed", s->resumed);
+    COUNTER_OF("tls_handshakes", shaken, "result", "failed", s->handshakes_failed);
+    COUNTER_OF("tls_handshakes", shaken, "result", "late", s->handshakes_late);
+    COUNTER_OF("tls_handshakes", shaken, "result", "not_tls", s->plain_on_tls);
+}
+
+static void add_connections(struct facts *f, const struct listener *l)
+{
+    GAUGE_OF("listener_connections", "Connections open now, by listener", "listener", l->name, l->connections);
+}
+static void add_handshakes(struct facts *f, const struct listener *l)
+{
+    if (l->tls)
+        GAUGE_OF("listener_handshakes", "Connections that have not finished their TLS handshake, by listener", "listener", l->name, l->handshakes);
+}
+static void add_expiry(struct facts *f, const struct listener *l)
+{
+    if (l->tls)
+        GAUGE_OF("listener_certificate_expiry_timestamp_seconds", "When our own certificate ends, by listener", "listener", l->name, tls_expires(l->tls));
+}
+static void add_renewal(struct facts *f, const struct listener *l)
+{
+    if (l->renewal)
+        GAUGE_OF("listener_files_unusable", "1 while the files of its certificate or tokens cannot be used as they are, by listener", "listener",
+                 l->name, renewal_has_failed(l->renewal));
+}
+
+/* A family's series stand together. */
+static void add_listeners(struct facts *f)
+{
+    static void (*const families[])(struct facts *, const struct listener *) = { add_connections, add_handshakes, add_expiry, add_renewal };
+    for (unsigned i = 0; i < sizeof families / sizeof *families; i++)
+        LIST_EACH(at, listen_all())
+            families[i](f, LIST_OWNER(at, struct listener, link));
+}
+
 static void add_http(struct facts *f)
 {
     static const char requests[] = "Requests answered, by kind", ended[] = "Connections closed because a bound was hit";
@@ -102,10 +149,8 @@ static void add_http(struct facts *f)
     COUNTER("events_sent", "Events sent, to all followers", s->events_sent);
     COUNTER("events_skipped", "Events that followers missed because they did not read", s->events_skipped);
     COUNTER("files_failed", "Writes and removals of the files: front that failed", s->files_failed);
-    LIST_EACH(at, listen_all()) {
-        const struct listener *l = LIST_OWNER(at, struct listener, link);
-        GAUGE_OF("listener_connections", "Connections open now, by listener", "listener", l->name, l->connections);
-    }
+    add_access(f);
+    add_listeners(f);
 }
 
 static void add_ports(struct facts *f)

@@ -59,6 +59,29 @@ static void give_error(const struct asking *k, unsigned status, const char *extr
     give(k, &a);
 }
 
+/* ---- who may not see it ---- */
+
+/* The same for what is there and what is not: no name is told to who may not see it. */
+static void give_refusal(struct asking *k)
+{
+    const struct asker *a = k->asker;
+    k->reply->refused = true;
+    if (a->credential == ACCESS_GOOD) {
+        front_stats.credentials_short++;
+        give_error(k, 403, a->by_token ? "WWW-Authenticate: Bearer realm=\"vitald\", error=\"insufficient_scope\"\r\n" : NULL,
+                   "this credential does not open this\n");
+    } else if (!a->by_token) {
+        front_stats.credentials_missing++;
+        give_error(k, 403, NULL, "this needs a client certificate that is accepted here\n");
+    } else if (a->credential == ACCESS_WRONG) {
+        front_stats.credentials_wrong++;
+        give_error(k, 401, "WWW-Authenticate: Bearer realm=\"vitald\", error=\"invalid_token\"\r\n", "this credential is not valid here\n");
+    } else {
+        front_stats.credentials_missing++;
+        give_error(k, 401, "WWW-Authenticate: Bearer realm=\"vitald\"\r\n", "this needs a credential\n");
+    }
+}
+
 /* ---- detailed bodies ---- */
 
 /* The head needs the body's length, so the body is rendered first. */
@@ -153,6 +176,10 @@ static void serve_verdict(struct asking *k)
     struct answer a;
     bool detailed = k->query->verbose || k->query->exclude_count;
     enum answer_format format = k->request->method == HTTP1_OPTIONS ? ANSWER_NOTHING : k->query->format;
+    if (k->query->exclude_count && k->asker->locked & SERVE_STATUS) {
+        give_refusal(k);
+        return;
+    }
     if (k->query->exclude_count && !(k->asker->serve & SERVE_STATUS)) {
         give_error(k, 403, NULL, "exclude is not served here\n");
         return;
@@ -245,7 +272,11 @@ static void serve_status(struct asking *k)
 
 static void serve_page(struct asking *k)
 {
-    give_everything(k, html_page, "text/html; charset=utf-8", html_headers());
+    char headers[768], hsts[64] = "";
+    if (k->asker->hsts)
+        snprintf(hsts, sizeof hsts, "Strict-Transport-Security: max-age=%llu\r\n", (unsigned long long)k->asker->hsts);
+    snprintf(headers, sizeof headers, "%s%s", html_headers(), hsts);
+    give_everything(k, html_page, "text/html; charset=utf-8", headers);
 }
 
 static void serve_explain(struct asking *k)
@@ -308,12 +339,17 @@ void serve_request(const struct http1_request *r, const struct asker *asker, str
     k.end = !keep ? END_CLOSE : r->minor > 0 ? END_KEEP : END_KEEP_OLD;
     *reply = (struct reply){ .close = !keep };
     k.route = route_find(r->path);
-    if (k.route.kind == ROUTE_PAGE && (!(asker->serve & SERVE_PAGE) || r->method == HTTP1_OPTIONS))
+    if (k.route.kind == ROUTE_PAGE && (!((asker->serve | asker->locked) & SERVE_PAGE) || r->method == HTTP1_OPTIONS))
         k.route.kind = ROUTE_VERDICT;
-    if (!(route_class(k.route.kind) & asker->serve))
+    bool unseen = !(route_class(k.route.kind) & asker->serve), locked = unseen && asker->locked;
+    if (unseen)
         k.route.kind = ROUTE_NONE;
     if (r->has_body) {
         give_error(&k, 413, NULL, "a request here has no body\n");
+        return;
+    }
+    if (locked) {
+        give_refusal(&k);
         return;
     }
     if (k.route.kind != ROUTE_NONE && !is_method_served(&k)) {

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "base/http1.h"
+#include "front/access.h"
 
 struct detail;
 struct listener;
@@ -17,13 +18,18 @@ struct reply {
     struct detail *rest;     /* the body goes on; whoever sends it ends it */
     bool chunked;            /* the rest needs chunk frames; else it ends with the connection */
     bool close;
+    bool refused;            /* for want of a credential */
     bool follows;            /* it was the head of /events: events come after it, and the connection ends with them */
     struct span seen;        /* then: what the client has seen already; inside the request */
 };
 
 /* Who asks, as the connection knows it. */
 struct asker {
-    unsigned serve;          /* SERVE_ bits of the listener */
+    unsigned serve;          /* SERVE_ bits that it may see */
+    unsigned locked;         /* those that the listener serves and it may not see */
+    enum access_credential credential;
+    bool by_token;           /* a token would open more: 401; else 403 */
+    uint64_t hsts;           /* seconds; 0 = not sent */
     bool keep;               /* the connection may stay open */
     const struct listener *listener;
 };

@@ -10,17 +10,20 @@
 #include "base/log.h"
 #include "base/timer.h"
 #include "core/core.h"
+#include "front/access.h"
 #include "front/answer.h"
 #include "front/connection.h"
 #include "front/detail.h"
 #include "front/events.h"
 #include "front/guest.h"
+#include "front/handshake.h"
 #include "front/listen.h"
 #include "front/roles.h"
 #include "front/route.h"
 #include "front/source.h"
 #include "front/stats.h"
 #include "io/loop.h"
+#include "io/peer.h"
 
 #define PAUSE (100 * USEC_MS)
 enum { ACCEPTS_A_TURN = 16, RESERVE_MAX = 512 };
@@ -78,29 +81,45 @@ static void pause_accepting(struct listener *l)
         timer_set(loop_timers(), &resume_timer, clock_now() + PAUSE);
 }
 
+static void count_evicted(struct listener *l)
+{
+    front_stats.evicted++;
+    l->evicted++;
+}
+
 static bool make_room(struct listener *l)
 {
     if (!guest_evict(&l->waiting))
         return false;
-    front_stats.evicted++;
-    l->evicted++;
+    count_evicted(l);
     return true;
+}
+
+/* It matters to this listener who comes. */
+static bool looks_at_source(const struct listener *l)
+{
+    return l->max_per_source < l->max_connections || l->tls || access_by_network(l->access);
 }
 
 static bool admit(struct listener *l, const struct sockaddr_storage *from, struct source **source)
 {
     *source = NULL;
+    if (!access_admits(l->access, (const struct sockaddr *)from)) {
+        front_stats.refused_network++;
+        return false;
+    }
     if ((l->connections >= l->max_connections || guest_count() >= connections_max) && !make_room(l)) {
         front_stats.refused_full++;
         return false;
     }
-    if (l->max_per_source >= l->max_connections || !(*source = source_enter(l, from)))
+    if (!looks_at_source(l) || !(*source = source_enter(l, from)))
         return true;
+    if (handshake_bound(l, *source))
+        count_evicted(l);
     if ((*source)->connections <= l->max_per_source)
         return true;
     if (guest_evict_source(&(*source)->waiting)) {
-        front_stats.evicted++;
-        l->evicted++;
+        count_evicted(l);
         return true;
     }
     front_stats.refused_source++;
@@ -108,12 +127,23 @@ static bool admit(struct listener *l, const struct sockaddr_storage *from, struc
     return false;
 }
 
+static void receive(int fd, struct listener *l, struct source *source)
+{
+    struct peer plain;
+    if (l->tls) {
+        handshake_open(fd, l, source, connection_open);
+        return;
+    }
+    peer_open(&plain, fd);
+    connection_open(&plain, l, source);
+}
+
 /* False: nothing more to accept in this turn. */
 static bool accept_one(struct listener *l)
 {
     struct sockaddr_storage from = { 0 };
     socklen_t len = sizeof from;
-    bool by_source = l->max_per_source < l->max_connections;
+    bool by_source = looks_at_source(l);
     struct source *source;
     int fd = accept4(l->in.fd, by_source ? (struct sockaddr *)&from : NULL, by_source ? &len : NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
@@ -125,7 +155,7 @@ static bool accept_one(struct listener *l)
     front_stats.accepted++;
     l->accepted++;
     if (admit(l, &from, &source)) {
-        connection_open(fd, l, source);
+        receive(fd, l, source);
         return true;
     }
     l->refused++;

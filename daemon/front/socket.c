@@ -219,3 +219,15 @@ const char *socket_text(const struct sockaddr_storage *at, socklen_t len, char *
         snprintf(room, size, "?");
     return room;
 }
+
+const char *socket_peer(int fd, char *room, size_t size)
+{
+    struct sockaddr_storage at = { 0 };
+    socklen_t len = sizeof at;
+    if (getpeername(fd, (struct sockaddr *)&at, &len) < 0)
+        at.ss_family = AF_UNSPEC;
+    if (at.ss_family != AF_UNIX)
+        return socket_text(&at, len, room, size);
+    snprintf(room, size, "a local client");
+    return room;
+}

@@ -16,6 +16,7 @@ int socket_bind(const struct vital_url *, char **error);
 /* Is what this socket is bound to that address? For inherited sockets. */
 bool socket_is_at(int fd, const struct vital_url *);
 /* "127.0.0.1:80", "[::1]:80", "unix:/run/x.sock" */
+const char *socket_peer(int fd, char *room, size_t size);     /* who is connected; "a local client" on a unix socket */
 const char *socket_text(const struct sockaddr_storage *, socklen_t, char *room, size_t size);
 
 #endif

@@ -47,6 +47,7 @@ struct source *source_enter(const struct listener *l, const struct sockaddr_stor
         s->key[0] = key[0];
         s->key[1] = key[1];
         list_init(&s->waiting);
+        list_init(&s->shaking);
         *at = s;
     }
     (*at)->connections++;

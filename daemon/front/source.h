@@ -14,6 +14,8 @@ struct source {
     const struct listener *listener;
     uint64_t key[2];
     uint32_t connections;
+    uint32_t handshakes;         /* of them, those that have not shaken hands yet */
+    struct list shaking;         /* these, the oldest first */
     struct list waiting;         /* connections of this source that wait for a request, the longest waiting first */
 };
 

@@ -12,6 +12,9 @@ struct front_stats {
     uint64_t out_of_fds;                              /* pauses */
     uint64_t late_heads, late_writes, idle_ends;      /* deadlines */
     uint64_t worn_out;                                /* closed after the most requests a connection may make */
+    uint64_t refused_network;                         /* not in the listener's allow list: closed before a byte was read */
+    uint64_t credentials_missing, credentials_wrong, credentials_short;   /* 401, 401 and 403: answers */
+    uint64_t handshakes, resumed, handshakes_failed, handshakes_late, plain_on_tls;
     uint64_t streams_refused;                         /* large bodies beyond DETAIL_STREAMS */
     uint64_t followers, followers_refused, follows;   /* of /events: now, beyond a bound, ever */
     uint64_t events_sent, events_skipped;             /* to all of them; by those who did not read */

@@ -90,7 +90,7 @@ static char *read_ca(const char *path, struct material *m)
 
 static char *read_material(const struct tls_settings *s, struct material *m)
 {
-    char *error = read_ca(s->ca, m);
+    char *error = s->serves && !s->ca ? NULL : read_ca(s->ca, m);
     if (!error && s->cert)
         error = read_file("certificate", s->cert, &m->cert);
     if (error)
@@ -123,12 +123,13 @@ static void digest_add(EVP_MD_CTX *d, const void *bytes, size_t len)
 
 static void digest(const struct tls_settings *s, const struct material *m, unsigned char out[TLS_DIGEST])
 {
-    unsigned numbers[3] = { s->min_version, s->verify, m->system_ca };
+    unsigned numbers[] = { s->min_version, s->verify, m->system_ca, s->serves, s->demands };
     EVP_MD_CTX *d = EVP_MD_CTX_new();
     if (!d || EVP_DigestInit_ex(d, EVP_sha256(), NULL) != 1)
         abort(); /* no SHA-256, no TLS */
     digest_add(d, numbers, sizeof numbers);
     digest_add(d, s->name, s->name ? strlen(s->name) : 0);
+    digest_add(d, s->alpn, s->alpn ? strlen(s->alpn) : 0);
     digest_add(d, m->ca.data, m->ca.len);
     digest_add(d, m->cert.data, m->cert.len);
     digest_add(d, m->key, m->key_len);
@@ -138,7 +139,7 @@ static void digest(const struct tls_settings *s, const struct material *m, unsig
 
 /* ---- building ---- */
 
-static const char *library_says(void)
+const char *tls_library_says(void)
 {
     const char *text = ERR_reason_error_string(ERR_peek_last_error());
     ERR_clear_error();
@@ -177,7 +178,7 @@ static char *trust(SSL_CTX *ctx, const char *path, const struct buf *pem)
     bool fine = at_end();
     BIO_free(bio);
     if (!fine)
-        return mem_printf("the CA certificates in %s are damaged: %s", path, library_says());
+        return mem_printf("the CA certificates in %s are damaged: %s", path, tls_library_says());
     if (!count)
         return mem_printf("there is no certificate in %s: PEM is expected (-----BEGIN CERTIFICATE-----)", path);
     /* What is named is trusted, also an intermediate or a server's own certificate. */
@@ -218,7 +219,7 @@ static char *use_chain(SSL_CTX *ctx, const char *path, const struct buf *pem)
         fine = SSL_CTX_add0_chain_cert(ctx, x) == 1;
     fine = fine && at_end();
     BIO_free(bio);
-    return fine ? NULL : mem_printf("the client certificate in %s cannot be used: %s", path, library_says());
+    return fine ? NULL : mem_printf("the certificate in %s cannot be used: %s", path, tls_library_says());
 }
 
 static char *use_key(SSL_CTX *ctx, const struct tls_settings *s, const struct material *m)
@@ -229,9 +230,9 @@ static char *use_key(SSL_CTX *ctx, const struct tls_settings *s, const struct ma
     BIO_free(bio);
     char *error = NULL;
     if (!key)
-        error = mem_printf("no usable private key in %s: %s; PEM without a passphrase is expected", origin, library_says());
+        error = mem_printf("no usable private key in %s: %s; PEM without a passphrase is expected", origin, tls_library_says());
     else if (SSL_CTX_use_PrivateKey(ctx, key) != 1 || SSL_CTX_check_private_key(ctx) != 1)
-        error = mem_printf("the private key in %s does not belong to the certificate in %s: %s", origin, s->cert, library_says());
+        error = mem_printf("the private key in %s does not belong to the certificate in %s: %s", origin, s->cert, tls_library_says());
     EVP_PKEY_free(key);
     return error;
 }
@@ -247,32 +248,49 @@ static void set_versions(SSL_CTX *ctx, unsigned min_version)
     }
 }
 
+static char *use_identity(struct vital_tls *t, const struct tls_settings *s, const struct material *m)
+{
+    char *error = use_chain(t->ctx, s->cert, &m->cert);
+    if (!error)
+        error = use_key(t->ctx, s, m);
+    t->expires = error ? 0 : tls_seconds(X509_get0_notAfter(SSL_CTX_get0_certificate(t->ctx)));
+    return error;
+}
+
+static void set_client(SSL_CTX *ctx, const struct tls_settings *s)
+{
+    /* A probe tests the whole handshake, so no session is used twice. */
+    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+    SSL_CTX_set_verify(ctx, s->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+    tls_record_chains(ctx);
+}
+
 static char *build(struct vital_tls *t, const struct tls_settings *s, const struct material *m)
 {
-    SSL_CTX *ctx = t->ctx = SSL_CTX_new(TLS_client_method());
+    SSL_CTX *ctx = t->ctx = SSL_CTX_new(s->serves ? TLS_server_method() : TLS_client_method());
     if (!ctx)
-        return mem_printf("OpenSSL cannot make a context: %s", library_says());
+        return mem_printf("OpenSSL cannot make a context: %s", tls_library_says());
     set_versions(ctx, s->min_version);
-    /* A probe tests the whole handshake, so no session is used twice. A peer that closes without a goodbye has still
-     * closed: whether the answer was complete is known from its framing. */
-    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_TICKET);
+    /* A peer that closes without a goodbye has still closed: whether it said all is known from its framing. */
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
-    SSL_CTX_set_verify(ctx, s->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
-    tls_record_chains(ctx);
+    t->name = mem_copy(s->name);
+    t->verify = s->verify;
     char *error = NULL;
     if (m->system_ca)
         trust_system(ctx);
-    else
+    else if (s->ca)
         error = trust(ctx, s->ca, &m->ca);
     if (!error && s->cert)
-        error = use_chain(ctx, s->cert, &m->cert);
-    if (!error && s->cert)
-        error = use_key(ctx, s, m);
-    t->name = mem_copy(s->name);
-    t->verify = s->verify;
-    return error;
+        error = use_identity(t, s, m);
+    if (error)
+        return error;
+    if (s->serves)
+        return tls_serve(t, s);
+    set_client(ctx, s);
+    return NULL;
 }
 
 /* ---- sharing ---- */
@@ -329,7 +347,7 @@ static struct vital_tls *make(const struct tls_settings *s, const struct materia
     return NULL;
 }
 
-struct vital_tls *tls_client(const struct tls_settings *s, char **error)
+struct vital_tls *tls_context(const struct tls_settings *s, char **error)
 {
     struct material m = { .ca = BUF((size_t)FILE_MAX), .cert = BUF((size_t)FILE_MAX) };
     unsigned char wanted[TLS_DIGEST];
@@ -370,6 +388,11 @@ void tls_release(const struct vital_tls *shared)
     pthread_mutex_unlock(&lock);
     if (last)
         context_free(t);
+}
+
+int64_t tls_expires(const struct vital_tls *t)
+{
+    return t->expires;
 }
 
 bool tls_same(const struct vital_tls *a, const struct vital_tls *b)

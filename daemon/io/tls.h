@@ -12,10 +12,14 @@
 struct vital_tls;                   /* opaque to everybody else */
 
 /* Builds or finds the shared context; NULL and *error (heap, the caller's). Any thread; counted references. */
-struct vital_tls *tls_client(const struct tls_settings *, char **error);
+struct vital_tls *tls_context(const struct tls_settings *, char **error);
 struct vital_tls *tls_hold(const struct vital_tls *);
 void tls_release(const struct vital_tls *);
-bool tls_same(const struct vital_tls *, const struct vital_tls *);    /* same settings and same file contents */
+bool tls_same(const struct vital_tls *, const struct vital_tls *);        /* same settings and same file contents */
+
+int64_t tls_expires(const struct vital_tls *);      /* our own certificate, in seconds since 1970; 0 = there is none */
+/* New keys for a listener's session tickets: who holds the old ones cannot read what comes after. Loop only. */
+void tls_renew_tickets(const struct vital_tls *);
 
 SSL *tls_client_session(const struct vital_tls *, const char *host, const char *alpn);   /* SNI and verification set */
 /* After a failed handshake or verification: the reason and a text for people. */

@@ -206,7 +206,7 @@ static const char *keep(const X509_NAME *name, char **room, size_t *size)
     return text;
 }
 
-static int64_t seconds(const ASN1_TIME *t)
+int64_t tls_seconds(const ASN1_TIME *t)
 {
     struct tm parts;
     return ASN1_TIME_to_tm(t, &parts) == 1 ? (int64_t)timegm(&parts) : 0;
@@ -220,8 +220,8 @@ unsigned tls_certificates(SSL *ssl, struct vital_cert *certs, unsigned room, cha
     for (; chain && n < room && (int)n < sk_X509_num(chain); n++) {
         const X509 *x = sk_X509_value(chain, (int)n);
         certs[n] = (struct vital_cert){
-            .not_before = seconds(X509_get0_notBefore(x)),
-            .not_after = seconds(X509_get0_notAfter(x)),
+            .not_before = tls_seconds(X509_get0_notBefore(x)),
+            .not_after = tls_seconds(X509_get0_notAfter(x)),
             .reason = VITAL_R_OK,
         };
         certs[n].subject = keep(X509_get_subject_name(x), &texts, &size);

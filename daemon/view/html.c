@@ -417,7 +417,7 @@ const char *html_headers(void)
     if (!*text)
         snprintf(text, sizeof text,
                  "Content-Security-Policy: default-src 'none'; style-src '%s'; script-src '%s'; connect-src 'self'; img-src data:; "
-                 "base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\nReferrer-Policy: no-referrer\r\n",
+                 "base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n",
                  page_css_hash, page_js_hash);
     return text;
 }

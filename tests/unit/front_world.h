@@ -35,7 +35,8 @@ static void front_listen(const char *host, const char *port, const char *unix_pa
     snprintf(front_names[i], sizeof front_names[i], "l%u", i);
     snprintf(front_texts[i], sizeof front_texts[i], "%s:%s", unix_path ? "unix" : host, unix_path ? unix_path : port);
     front_urls[i].text = front_texts[i];
-    front_listeners[i] = (struct conf_listen){ .name = front_names[i], .address = &front_urls[i], .mode = 0600, .serve = serve };
+    front_listeners[i] = (struct conf_listen){ .name = front_names[i], .address = &front_urls[i], .mode = 0600, .serve = serve,
+                                                 .access = { .open = SERVE_ALL } };
 }
 
 static void front_add_probes(struct conf *c)

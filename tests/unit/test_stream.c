@@ -656,7 +656,7 @@ static void serving_as(enum manner manner, const char *names, int to)
     char path[64], *error;
     snprintf(path, sizeof path, "/tmp/vitald-ca-%d.pem", (int)getpid());
     write_cert(path, ca.cert);
-    trusting = tls_client(&(struct tls_settings){ .ca = path, .verify = true }, &error);
+    trusting = tls_context(&(struct tls_settings){ .ca = path, .verify = true }, &error);
     CHECK(trusting != NULL);
     unlink(path);
     start();

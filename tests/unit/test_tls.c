@@ -44,7 +44,7 @@ static const char *in_dir(const char *name)
 static struct vital_tls *client(struct tls_settings s)
 {
     char *error;
-    struct vital_tls *t = tls_client(&s, &error);
+    struct vital_tls *t = tls_context(&s, &error);
     if (error)
         fprintf(stderr, "%s\n", error);
     CHECK(t && !error);
@@ -54,7 +54,7 @@ static struct vital_tls *client(struct tls_settings s)
 static void refused(struct tls_settings s, const char *words)
 {
     char *error;
-    CHECK(!tls_client(&s, &error));
+    CHECK(!tls_context(&s, &error));
     if (!error || !strstr(error, words))
         fprintf(stderr, "got: %s\n", error ? error : "(none)");
     CHECK(error && strstr(error, words));
