@@ -1,7 +1,5 @@
 #include "config/env.h"
 
-#include <stdlib.h>
-
 #include <string.h>
 #include <strings.h>
 
@@ -87,8 +85,7 @@ static bool take_port(struct env_reader *r, const char *family, struct env_store
     const char *variable, *port = env_value(r, family, "PORT", &variable);
     if (!port || is_link(port))
         return true;
-    size_t digits = strspn(port, "0123456789");
-    if (port[digits] || digits > 5 || *port == '0' || strtol(port, NULL, 10) > 65535) {
+    if (!env_is_port(port)) {
         diag_add(r->diag, DIAG_ERROR, env_place(r, variable), "its value is not a port from 1 to 65535");
         return false;
     }

@@ -40,6 +40,7 @@ bool env_read_dsn(struct env_reader *, const char *variable, const char *text, c
 bool env_read_host(struct env_reader *, const char *variable, const char *text, struct env_store *);
 const char *env_type_of(const char *word);                /* "postgresql+psycopg", "pgsql" -> "postgres"; NULL = none of ours */
 const char *env_type_of_port(const char *port);
+bool env_is_port(const char *text);
 const char *env_port_of(const struct env_store *);        /* the port that is in force */
 /* The URL for the tree: everything but the password, and what has a variable of its own. */
 const char *env_url_text(struct arena *, const struct env_store *);

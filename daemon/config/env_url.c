@@ -31,6 +31,12 @@ const char *env_type_of(const char *word)
     return type && word[strcspn(word, "+")] && !strcmp(type, "redis") ? NULL : type;
 }
 
+bool env_is_port(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    return *text != '0' && digits && digits <= 5 && !text[digits] && strtol(text, NULL, 10) <= 65535;
+}
+
 const char *env_type_of_port(const char *port)
 {
     for (size_t i = 0; i < sizeof type_ports / sizeof *type_ports; i++)
@@ -202,7 +208,11 @@ static bool check_dsn(struct env_reader *r, const char *variable, const char *fa
         s->socket = s->host;
         s->host = NULL;
     }
-    return s->host || s->socket || malformed(r, variable, "there is no host in it");
+    if (s->port && !env_is_port(s->port))
+        return malformed(r, variable, "its port is no number from 1 to 65535");
+    const char *host = s->host;     /* words are taken as they stand: only now it shows whether it is one */
+    s->host = NULL;
+    return host ? env_read_host(r, variable, host, s) : s->socket || malformed(r, variable, "there is no host in it");
 }
 
 bool env_read_dsn(struct env_reader *r, const char *variable, const char *text, const char *family_type, struct env_store *s)

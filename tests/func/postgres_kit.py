@@ -10,6 +10,7 @@ import struct
 import subprocess
 import tempfile
 
+import fault_kit
 from daemon import free_port, wait_for
 
 BIN = next(iter(sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)), None)
@@ -213,7 +214,7 @@ class PgBouncer:
 
 def probes(policy=FAST, **rows):
     """name={...options of postgres...} as configuration."""
-    return policy + "probes:\n" + "".join(f"  {name}: {{ postgres: {json.dumps(options)} }}\n" for name, options in rows.items())
+    return policy + "probes:\n" + "".join(f"  {name}: {{ postgres: {json.dumps(options)} }}\n" for name, options in rows.items()) + fault_kit.groups(*rows)
 
 
 # ---- fakes: the server's side of the protocol, by hand

@@ -10,13 +10,14 @@ import pytest
 
 import mysql_kit
 from daemon import BUILD, Vitald, check_config, wait_for
+from fault_kit import DEAD, Watch, groups
 from mysql_kit import FAST, MariaDB, Template
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/usr/sbin/mariadbd"), reason="mariadb-server is not installed")
 
 
 def rows(**probes):
-    return "probes:\n" + "\n".join(f"  {name}: {{ mysql: {json.dumps(options)} }}" for name, options in probes.items()) + "\n"
+    return "probes:\n" + "\n".join(f"  {name}: {{ mysql: {json.dumps(options)} }}" for name, options in probes.items()) + "\n" + groups(*probes)
 
 
 def outcome(v, name, class_, reason, text=None):
@@ -210,32 +211,33 @@ def test_roles_and_replication(primary, replica):
         outcome(v, "demoted", "fail", "role", "writable.*; the server replicates from nowhere")
         outcome(v, "lonely", "fail", "replication", "no source is configured")
 
+        w = Watch(v)
         replica.sql("STOP SLAVE SQL_THREAD")
-        outcome(v, "replica", "fail", "replication", f"from 127.0.0.1:{primary.port} is broken: the SQL thread is stopped")
-        outcome(v, "auto", "fail", "replication")
+        w.sees("replica", "fail", "replication", f"from 127.0.0.1:{primary.port} is broken: the SQL thread is stopped")
+        w.sees("auto", "fail", "replication")
         assert "lag_seconds" not in numbers(v, "replica")
         v.wait_state("blind", "up")
         replica.sql("SET GLOBAL read_only = 0")
-        outcome(v, "auto", "warn", "replication")
+        w.sees("auto", "warn", "replication")
         replica.sql("SET GLOBAL read_only = 1; START SLAVE")
-        v.wait_state("replica", "up")
+        w.recovers("replica", "auto")
 
         replica.sql("STOP SLAVE IO_THREAD")
-        outcome(v, "replica", "fail", "replication", "the IO thread is stopped")
+        w.sees("replica", "fail", "replication", "the IO thread is stopped")
         replica.sql("START SLAVE")
-        v.wait_state("replica", "up")
+        w.recovers("replica", within=5)
 
         primary.sql("ALTER USER repl@'%' IDENTIFIED BY 'changed'; KILL USER repl@'%'")
-        outcome(v, "replica", "fail", "replication", "the IO thread is .*error 1045.*Access denied")
+        w.sees("replica", "fail", "replication", "the IO thread is .*error 1045.*Access denied", within=5)
         primary.sql("ALTER USER repl@'%' IDENTIFIED BY 'rpw'")
         replica.sql("STOP SLAVE; START SLAVE")
-        v.wait_state("replica", "up")
+        w.recovers("replica", within=5)
 
         replica.sql("SET STATEMENT sql_log_bin = 0 FOR INSERT INTO shop.queue VALUES (77)")
         primary.sql("INSERT INTO shop.queue VALUES (77)")
-        outcome(v, "replica", "fail", "replication", "the SQL thread is stopped: error 1062: .*Duplicate entry")
+        w.sees("replica", "fail", "replication", "the SQL thread is stopped: error 1062: .*Duplicate entry")
         replica.sql("DELETE FROM shop.queue WHERE id = 77; START SLAVE")
-        v.wait_state("replica", "up")
+        w.recovers("replica", within=5)
         primary.sql("DELETE FROM shop.queue WHERE id = 77")
 
 
@@ -247,16 +249,17 @@ def test_lag_and_several_sources(template, primary, replica):
                                 failed={"url": replica.url(), "lag": {"warn_above": "1ms", "fail_above": "900ms"}})) as v:
             outcome(v, "warned", "warn", "lagging", "replication from .* is .* s behind, warns above 500 ms")
             outcome(v, "failed", "fail", "lagging")
+            w = Watch(v)
             replica.sql("STOP SLAVE; CHANGE MASTER TO master_delay=0; START SLAVE")
-            v.wait_state("failed", "up")
+            w.recovers("warned", "failed", within=5)
 
             replica.sql(f"SET GLOBAL gtid_domain_id=9; CHANGE MASTER 'second' TO master_host='127.0.0.1', master_port={second.port}, "
                         "master_user='repl', master_password='rpw', master_log_file='bin.000001', master_log_pos=4, master_use_gtid=no")
-            outcome(v, "failed", "fail", "replication", "replication channel second from .* is broken: the SQL thread is stopped; the IO thread says No")
+            w.sees("failed", "fail", "replication", "replication channel second from .* is broken: the SQL thread is stopped; the IO thread says No")
             labels = [n["labels"]["channel"] for n in v.probe("failed")["numbers"] if n["name"] == "replication_io_running"]
             assert sorted(labels) == ["default", "second"]
             replica.sql("RESET SLAVE 'second' ALL")
-            v.wait_state("failed", "up")
+            w.recovers("failed")
 
 
 # ---- what a server can suffer from
@@ -265,19 +268,20 @@ def test_lag_and_several_sources(template, primary, replica):
 def test_no_connection_is_left(primary):
     with Vitald(FAST + rows(share={"url": primary.url(), "connections": {"warn_above": "50%"}}, count={"url": primary.url(), "connections": {"fail_above": 5}},
                             plain={"url": primary.url()})) as v:
-        v.wait_state("share", "up")
+        for name in ("share", "count", "plain"):
+            v.wait_state(name, "up")
+        w = Watch(v)
         clients = primary.sessions(6)
         try:
-            outcome(v, "share", "warn", "threshold", "of 10 connections are open, warns above 50%")
-            outcome(v, "count", "fail", "threshold")
+            w.sees("share", "warn", "threshold", "of 10 connections are open, warns above 50%", within=5)
+            w.sees("count", "fail", "threshold", within=5)
             clients += primary.sessions(8)
-            outcome(v, "plain", "fail", "too_many_clients", "1040")
+            w.sees("plain", "fail", "too_many_clients", "1040", within=5)
         finally:
             for c in clients:
                 c.kill()
                 c.wait()
-        v.wait_state("plain", "up")
-        v.wait_state("share", "up")
+        w.recovers("plain", "share", "count", within=5)
         wait_for(lambda: numbers(v, "plain").get("refused_connections", 0) > 0, "refusals are counted")
 
 
@@ -306,10 +310,11 @@ def test_hang_kill_and_the_way_back(primary, replica):
     with Vitald(FAST + rows(**hung, well={"url": primary.url()})) as v:
         for name in (*hung, "well"):
             v.wait_state(name, "up")
+        w = Watch(v)
         replica.signal(signal.SIGSTOP)
         try:
             for name in hung:
-                outcome(v, name, "fail", "timeout", "no answer to .* within|still hangs|still wait")
+                w.sees(name, "fail", "timeout", within=5, text="no answer to .* within|still hangs|still wait")
             began = time.monotonic()
             assert v.get("/livez").status == 200
             assert time.monotonic() - began < 0.5
@@ -321,19 +326,17 @@ def test_hang_kill_and_the_way_back(primary, replica):
             assert not [n for n in hung if v.probe(n)["attempts"]["internal"]], "who finds no thread knows why"
         finally:
             replica.signal(signal.SIGCONT)
-        for name in hung:
-            v.wait_state(name, "up")
+        w.recovers(*hung, within=5)
         replica.kill()
         for name in hung:
-            outcome(v, name, "fail", "refused")
+            w.sees(name, "fail", "refused", first=DEAD, within=5)
         replica.start()
-        for name in hung:
-            v.wait_state(name, "up")
+        w.recovers(*hung, within=5)
         replica.signal(signal.SIGTERM)
         replica.process.wait(20)
-        outcome(v, "hung0", "fail", "refused")
+        w.sees("hung0", "fail", "refused", first=DEAD + "|stopping", within=5)
         replica.start()
-        v.wait_state("hung0", "up")
+        w.recovers("hung0", within=5)
         assert v.probe("well")["attempts"]["fail"] == 0
 
 

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from daemon import BUILD, Vitald, check_config, free_port, wait_for
+from fault_kit import DEAD, Watch
 from postgres_kit import AUTH_OK, BIN, FAST, READY, PgBouncer, Postgres, error, make_users, message, probes, startup
 
 pytestmark = pytest.mark.skipif(not BIN, reason="postgresql is not installed")
@@ -214,7 +215,7 @@ def test_too_many_clients_and_the_held_session_is_given_back(primary):
         v.wait_state("held", "up")
         v.wait_state("calm", "up")
         wait_for(lambda: primary.sql(count) == "2", "one connection each")
-        taken = contextlib.ExitStack()
+        taken, w = contextlib.ExitStack(), Watch(v)
 
         def take_all():
             with contextlib.suppress(AssertionError, BrokenPipeError):
@@ -222,9 +223,9 @@ def test_too_many_clients_and_the_held_session_is_given_back(primary):
             return primary.sql(count) == "1"
         with taken:
             wait_for(take_all, "the held session is given back, and taken by somebody else")
-            outcome(v, "held", "fail", "too_many_clients", "53300")
+            w.sees("held", "fail", "too_many_clients", "53300")
             passes(v, "calm")      # who is in, stays in: why there is login_every
-        v.wait_state("held", "up")
+        w.recovers("held")
 
 
 # ---- replication
@@ -252,20 +253,18 @@ def test_standby_lag_roles_and_promotion(primary, tls):
             outcome(v, "read_only", "fail", "read_only", "a standby")
             # an idle primary: the last transaction gets older and older, nothing is missing
             passes(v, "behind", "seen", more=4)
+            w = Watch(v)
             standby.sql("select pg_wal_replay_pause()")
             primary.sql("create table more as select generate_series(1, 1000) x")
-            outcome(v, "behind", "fail", "lagging", "its replay is paused")
-            outcome(v, "seen", "fail", "lagging", "standby r1 is")
+            w.sees("behind", "fail", "lagging", "its replay is paused", within=0.3)
+            w.sees("seen", "fail", "lagging", "standby r1 is", within=0.3)
             standby.sql("select pg_wal_replay_resume()")
-            v.wait_state("behind", "up")
-            v.wait_state("seen", "up")
+            w.recovers("behind", "seen")
             primary.kill()
-            v.wait_outcome("behind", text="receives nothing from its primary")
-            outcome(v, "writer", "fail", "role")
+            v.wait_outcome("behind", text="receives nothing from its primary")    # lagging too, where it died inside a record
+            w.sees("writer", "fail", "role", first=DEAD + "|role|starting")
             standby.sql("select pg_promote()")
-            v.wait_state("writer", "up")
-            v.wait_state("wrong", "up")
-            v.wait_state("read_only", "up")
+            w.recovers("writer", "wrong", "read_only")
             outcome(v, "reader", "fail", "role", "is a primary")
 
 
@@ -275,11 +274,17 @@ def test_starting_up_and_shutting_down(primary, tls):
         v.wait_state("leaving", "up")
         late.start(wait=False)
         outcome(v, "late", "fail", "starting", "starting up")
+        w = Watch(v)
+        late.stop()
+        late.start("-c", "restore_command=", wait=False)
+        w.recovers("late")
         with primary.session("select 1"):
             primary.signal(signal.SIGTERM)
-            outcome(v, "leaving", "fail", "stopping", "shutting down")
+            w.sees("leaving", "fail", "stopping", "shutting down")
         primary.process.wait(20)
         outcome(v, "leaving", "fail", "refused")
+        primary.start(wait=False)
+        w.recovers("leaving")
 
 
 # ---- hangs, crashes, edges
@@ -291,21 +296,20 @@ def test_hang_crash_and_recovery(primary):
                        several={"hosts": [other, f"127.0.0.1:{free_port()}"], "user": "probe", "password": "ppw", "database": "postgres"})) as v:
         for name in ("db", "held", "several"):
             v.wait_state(name, "up")
+        w = Watch(v)
         primary.freeze()
-        text = outcome(v, "db", "fail", "timeout")
-        assert re.search("accepts connections, but does not|does not answer the query", text), text   # as far as it had come
-        outcome(v, "held", "fail", "timeout")
-        outcome(v, "several", "fail", "timeout", "refused")
+        w.sees("db", "fail", "timeout", "accepts connections, but does not|does not answer the query")     # as far as it had come
+        w.sees("held", "fail", "timeout")
+        w.sees("several", "fail", "timeout", "refused")
         primary.thaw()
-        for name in ("db", "held", "several"):
-            v.wait_state(name, "up")
+        w.recovers("db", "held", "several")
         primary.kill()
-        outcome(v, "db", "fail", "refused")
+        for name in ("db", "held"):
+            w.sees(name, "fail", "refused", first=DEAD + "|stopping|starting|query")
         wait_for(lambda: not primary.children(), "all processes are gone")
         os.unlink(f"{primary.data}/postmaster.pid")
         primary.start(wait=False)
-        for name in ("db", "held"):
-            v.wait_state(name, "up")
+        w.recovers("db", "held")
         assert v.probe("db")["attempts"]["internal"] == 0
 
 
@@ -365,15 +369,15 @@ def test_through_pgbouncer(primary):
             outcome(v, "wrong", "fail", "auth")
             outcome(v, "nowhere", "fail", "no_database")
             outcome(v, "long", "fail", "timeout", "57014")
-            full = []
+            full, w = [], Watch(v)
             try:
                 while len(full) < 5:
                     full.append(socket.create_connection(("127.0.0.1", b.port), 2))
-                v.wait_outcome("pooled", class_="fail", reason="too_many_clients")
+                w.sees("pooled", "fail", "too_many_clients")
             finally:
                 for s in full:
                     s.close()
-            v.wait_state("pooled", "up")
+            w.recovers("pooled")
             primary.kill()
             v.wait_outcome("pooled", class_="fail", text="server|terminat|closed")
             assert v.probe("pooled")["outcome"]["reason"] in ("unreachable", "timeout", "closed", "stopping", "busy"), v.probe("pooled")["outcome"]

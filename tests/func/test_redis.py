@@ -9,6 +9,7 @@ import time
 import pytest
 
 from daemon import BUILD, Vitald, check_config, wait_for
+from fault_kit import DEAD, Watch, groups
 from redis_kit import FAST, Redis, fill, replica_of, timed
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/usr/bin/redis-server"), reason="redis-server is not installed")
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.skipif(not os.path.exists("/usr/bin/redis-server"), rea
 def probes(**rows):
     """name={...options of redis...} as configuration, one attempt every 200 ms."""
     lines = [f"  {name}: {{ redis: {json.dumps(options)} }}" for name, options in rows.items()]
-    return FAST + "probes:\n" + "\n".join(lines) + "\n"
+    return FAST + "probes:\n" + "\n".join(lines) + "\n" + groups(*rows)
 
 
 def outcome(v, name, class_, reason, text=None):
@@ -133,12 +134,13 @@ def test_loading_tells_its_progress_and_ends():
         r.command("save")
         with Vitald(probes(cache={"url": r.url, "write_test": "vitald:t"})) as v:
             v.wait_state("cache", "up")
+            w = Watch(v)
             r.kill()
-            outcome(v, "cache", "fail", "refused")
+            w.sees("cache", "fail", "refused", first=DEAD)
             r.start("--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024", wait=False)
             outcome(v, "cache", "fail", "loading", r"is loading its data into memory: \d+% done")
             wait_for(lambda: "OK" in r.command("config", "set", "key-load-delay", "0"), "the load goes on")
-            v.wait_state("cache", "up")
+            w.recovers("cache", within=10)
 
 
 def test_memory_full_and_free_again():
@@ -146,60 +148,61 @@ def test_memory_full_and_free_again():
                                      share={"url": r.url, "memory": {"warn_above": "50%", "full": "ignore"}})) as v:
         for n in ("seen", "tried", "share"):
             v.wait_state(n, "up")
+        w = Watch(v)
         r.command("config", "set", "maxmemory", "1mb")
-        outcome(v, "seen", "fail", "memory", "refuses writes")
-        outcome(v, "tried", "fail", "memory", "OOM")
-        outcome(v, "share", "warn", "memory", "warns above 50%")
+        w.sees("seen", "fail", "memory", "refuses writes")
+        w.sees("tried", "fail", "memory", "OOM")
+        w.sees("share", "warn", "memory", "warns above 50%")
         r.command("config", "set", "maxmemory", "100mb")
-        for n in ("seen", "tried", "share"):
-            v.wait_state(n, "up")
+        w.recovers("seen", "tried", "share")
 
 
 def test_a_save_that_fails_warns_and_refused_writes_fail():
     with Redis() as r, Vitald(probes(mild={"url": r.url}, strict={"url": r.url, "persistence": "fail"})) as v:
         v.wait_state("mild", "up")
+        w = Watch(v)
         os.mkdir(f"{r.dir}/dump.rdb")            # in the way of the file
         r.command("set", "x", 1)
         r.command("bgsave")
         assert "rdb_last_bgsave_status:err" in wait_for(
             lambda: "bgsave_status:err" in r.command("info", "persistence") and r.command("info", "persistence"), "the save fails")
-        outcome(v, "mild", "warn", "persistence", "background save failed")
-        outcome(v, "strict", "fail", "persistence")
+        w.sees("mild", "warn", "persistence", "background save failed")
+        w.sees("strict", "fail", "persistence")
         r.command("config", "set", "save", "1 1")   # with save points, writes are refused, and PING says so
-        outcome(v, "mild", "fail", "persistence", "MISCONF")
+        w.sees("mild", "fail", "persistence", "MISCONF")
         os.rmdir(f"{r.dir}/dump.rdb")
         r.command("bgsave")
-        v.wait_state("mild", "up")
-        v.wait_state("strict", "up")
+        w.recovers("mild", "strict", within=10)
 
 
 def test_hang_and_busy():
     with Redis() as r, Vitald(probes(cache={"url": r.url})) as v:
         v.wait_state("cache", "up")
+        w = Watch(v)
         r.signal(signal.SIGSTOP)
-        outcome(v, "cache", "fail", "timeout")
+        w.sees("cache", "fail", "timeout")
         r.signal(signal.SIGCONT)
-        v.wait_state("cache", "up")
+        w.recovers("cache")
         r.command("config", "set", "busy-reply-threshold", 50)
         script = subprocess.Popen(["redis-cli", "-p", str(r.port), "eval", "while true do end", "0"], stdout=subprocess.DEVNULL)
-        outcome(v, "cache", "fail", "busy")
+        w.sees("cache", "fail", "busy", first="busy|timeout")
         r.command("script", "kill")
         script.wait(10)
-        v.wait_state("cache", "up")
+        w.recovers("cache")
 
 
 def test_too_many_clients():
     with Redis() as r, Vitald(probes(held={"url": r.url, "clients": {"warn_above": "80%"}}, fresh={"url": r.url, "hold": False})) as v:
         v.wait_state("held", "up")
         v.wait_state("fresh", "up")
+        w = Watch(v)
         r.command("config", "set", "maxclients", 20)
         sockets = fill(r.port, 30)
-        outcome(v, "fresh", "fail", "too_many_clients", "max number of clients")
-        outcome(v, "held", "warn", "too_many_clients", "clients of 20")
+        w.sees("fresh", "fail", "too_many_clients", "max number of clients")
+        w.sees("held", "warn", "too_many_clients", "clients of 20")
         for s in sockets:
             s.close()
-        v.wait_state("fresh", "up")
-        v.wait_state("held", "up")
+        w.recovers("fresh", "held")
 
 
 def test_commands_of_the_users_own():
@@ -231,24 +234,23 @@ def test_replica_with_its_link_cut():
                 v.wait_state(n, "up")
             assert "2 replicas" in v.probe("master")["outcome"]["text"]
             outcome(v, "wrong", "fail", "role", "is a replica, a master is expected")
+            w = Watch(v)
             strict.signal(signal.SIGSTOP)
             strict.kill()
-            outcome(v, "master", "warn", "replication", "1 replica online")
-            outcome(v, "strict", "fail", "refused")
+            w.sees("master", "warn", "replication", "1 replica online")
+            w.sees("strict", "fail", "refused", first=DEAD)
             strict.start("--replicaof", "127.0.0.1", str(master.port))
-            for n in ("master", "strict"):
-                v.wait_state(n, "up")
+            w.recovers("master", "strict", within=5)
             master.signal(signal.SIGSTOP)        # the link stays up, and says nothing
-            outcome(v, "replica", "fail", "lagging", "has heard nothing from its master")
-            outcome(v, "master", "fail", "timeout")
+            w.sees("replica", "fail", "lagging", "has heard nothing from its master", within=3)
+            w.sees("master", "fail", "timeout")
             master.signal(signal.SIGCONT)
-            v.wait_state("replica", "up")
+            w.recovers("replica", "master", within=5)
             master.kill()
-            outcome(v, "replica", "fail", "replication", "link to its master is down")
-            outcome(v, "strict", "fail", "replication", "MASTERDOWN")
+            w.sees("replica", "fail", "replication", "link to its master is down")
+            w.sees("strict", "fail", "replication", "MASTERDOWN")
             master.start()
-            for n in ("master", "replica", "strict"):
-                v.wait_state(n, "up")
+            w.recovers("master", "replica", "strict", within=10)
 
 
 # ---- edges

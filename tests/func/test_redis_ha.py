@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from daemon import Vitald, wait_for
+from fault_kit import DEAD, Watch, groups
 from redis_kit import FAST, Cluster, Redis, Sentinels
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/usr/bin/redis-sentinel"), reason="redis-sentinel is not installed")
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.skipif(not os.path.exists("/usr/bin/redis-sentinel"), r
 
 def probes(**rows):
     lines = [f"  {name}: {{ redis: {json.dumps(options)} }}" for name, options in rows.items()]
-    return FAST + "probes:\n" + "\n".join(lines) + "\n"
+    return FAST + "probes:\n" + "\n".join(lines) + "\n" + groups(*rows)
 
 
 def outcome(v, name, class_, reason, text=None):
@@ -34,9 +35,10 @@ def test_sentinel_failover_quorum_and_names():
             assert number(v, "app", "sentinels") == 3
             outcome(v, "typo", "fail", "config", 'knows no master "mymasters"')
 
+            w = Watch(v)
             s.master.kill()                     # the first failed attempt, then the new master, without anybody's help
-            outcome(v, "app", "fail", "refused")
-            v.wait_state("app", "up")
+            w.sees("app", "fail", "refused", first=DEAD)
+            w.recovers("app", within=15)
             new = next(r for r in s.replicas if r.info("role") == "master")
             assert f"the master {new.address}" in v.probe("app")["outcome"]["text"]
             s.master.start()
@@ -46,16 +48,19 @@ def test_sentinel_failover_quorum_and_names():
             s.sentinels[0].signal(signal.SIGSTOP)   # one hangs: the others are asked, within the same attempt
             passed = v.probe("app")["attempts"]["pass"]
             wait_for(lambda: v.probe("app")["attempts"]["pass"] > passed + 2, "attempts go on")
+            w.mark()
             s.sentinels[1].kill()
-            text = outcome(v, "app", "warn", "quorum", "cannot be failed over")
-            assert "NOQUORUM" in text
+            assert "NOQUORUM" in w.sees("app", "warn", "quorum", "cannot be failed over", within=5)
             s.sentinels[1].start()
             s.sentinels[0].signal(signal.SIGCONT)
-            outcome(v, "app", "pass", "ok")
+            w.recovers("app", within=15)
 
             for x in s.sentinels:
                 x.kill()
-            assert "no Sentinel tells where mymaster is" in outcome(v, "app", "fail", "refused")
+            assert "no Sentinel tells where mymaster is" in w.sees("app", "fail", "refused", first=DEAD)
+            for x in s.sentinels:
+                x.start()
+            w.recovers("app", within=15)
 
 
 def test_tilt():
@@ -82,37 +87,37 @@ def test_cluster():
             assert number(v, "cluster", "cluster_slots_served") == 16384 and number(v, "cluster", "cluster_masters") == 3
 
             # one slot uncovered, and only one node knows
+            w = Watch(v)
             k.nodes[2].command("cluster", "delslots", 16383)
             assert "cluster_state:ok" in k.nodes[0].command("cluster", "info")
-            outcome(v, "cluster", "fail", "cluster", f"master {k.nodes[2].address} says that the cluster is down: 16383 of 16384")
+            w.sees("cluster", "fail", "cluster", f"master {k.nodes[2].address} says that the cluster is down: 16383 of 16384")
             k.nodes[2].command("cluster", "addslots", 16383)
-            v.wait_state("cluster", "up")
+            w.recovers("cluster", within=5)
 
             # a replica in maintenance: never red
             failed = v.probe("cluster")["attempts"]["fail"]
             replica = k.replica_of(k.nodes[0])
             replica.kill()
-            outcome(v, "cluster", "warn", "cluster", "1 of 6 nodes has failed, " + replica.address)
-            outcome(v, "strict", "fail", "replication", f"master {k.nodes[0].address} has 0 replicas")
+            w.sees("cluster", "warn", "cluster", "1 of 6 nodes has failed, " + replica.address, within=5)
+            w.sees("strict", "fail", "replication", f"master {k.nodes[0].address} has 0 replicas", within=5)
             replica.start()
-            outcome(v, "cluster", "pass", "ok")
-            v.wait_state("strict", "up")
+            w.recovers("cluster", "strict", within=10)
             assert v.probe("cluster")["attempts"]["fail"] == failed
 
             # a master dies, its replica takes over
             heir = k.replica_of(k.nodes[1])
             k.nodes[1].kill()
-            outcome(v, "cluster", "fail", "cluster")
+            w.sees("cluster", "fail", "cluster")
             outcome(v, "cluster", "warn", "cluster", "has failed, " + k.nodes[1].address)
             assert heir.info("role") == "master" and number(v, "cluster", "cluster_slots_served") == 16384
             k.nodes[1].start()
-            v.wait_state("cluster", "up")
+            w.recovers("cluster", within=10)
 
             # a master that hangs: its slots are not served, whatever the others still believe
             k.nodes[2].signal(signal.SIGSTOP)
-            outcome(v, "cluster", "fail", "cluster")
+            w.sees("cluster", "fail", "cluster")
             k.nodes[2].signal(signal.SIGCONT)
-            v.wait_state("cluster", "up")
+            w.recovers("cluster", within=10)
 
             v.reload(probes(cluster={"mode": "cluster", "hosts": [alone.address]}))
             outcome(v, "cluster", "fail", "config", "cluster support disabled")

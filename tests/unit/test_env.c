@@ -119,6 +119,13 @@ TEST(a_login_that_is_not_used_is_told)
     warns(ZERO(url, "DB_HOST=h", "DB_PORT=5432", "DB_USER=a", "DB_PASSWORD=geheim2"), "DB_PASSWORD: warning: is not used: DATABASE_URL");
 }
 
+TEST(a_data_source_names_a_host_and_a_port_or_nothing)
+{
+    refuses(ZERO("DB_DSN=host=a/b@c port=5432 user=geheim"), "environment variable DB_DSN: error: its value cannot be understood");
+    refuses(ZERO("DB_DSN=host=h port=5432x user=u"), "its port is no number from 1 to 65535");
+    refuses(ZERO("DB_DSN=host=h port=70000 user=u"), "its port is no number from 1 to 65535");
+}
+
 TEST(what_has_a_variable_is_found_fault_with_by_that_name)
 {
     refuses(ZERO("MYSQL_HOST=h"), "environment variable MYSQL_HOST: error: announces a store, but nothing says who logs in: set MYSQL_USER");

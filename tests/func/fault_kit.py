@@ -1,0 +1,88 @@
+"""What must hold for every fault that a server suffers from: the right reason, inside the attempt's timeout, a verdict that turns
+inside the bound that the schedule promises, in the right order, and a way back."""
+import datetime
+import json
+import re
+import time
+
+from daemon import wait_for
+
+DOWN = {"warn": "degraded", "fail": "down"}
+SLACK = 3       # of a loaded machine, on top of what is promised
+DEAD = "refused|reset|closed"      # what is seen of a killed server depends on the moment
+LAG = 0.25      # an attempt's end is made by a loop that may be late
+
+
+def groups(*names):
+    """A group for each probe, so that each has a verdict of its own."""
+    return "groups:\n" + "".join(f"  of-{n}: {{ all: [{n}] }}\n" for n in names)
+
+
+def timed(text):
+    return datetime.datetime.fromisoformat(text).timestamp()
+
+
+class Watch:
+    """From now on: what breaks is broken after this, and then sees() and recovers() hold the journal to it."""
+
+    def __init__(self, v, fall=1, unsettled=0.1):
+        self.v, self.fall, self.unsettled = v, fall, unsettled
+        self.printed = []
+        self.mark()
+
+    def mark(self):
+        """Something is about to happen."""
+        self.last = max((e["id"] for e in self.journal()), default=0)
+        self.began = time.time()
+
+    def journal(self, since=0):
+        out = self.v.ctl("events", "-o", "json", "--last", "500", "--since", str(since))
+        assert out.returncode == 0, out.stderr
+        text = out.stdout.strip()
+        if not text:
+            return []
+        return json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
+
+    def bound(self, name):
+        """Seconds from the fault to the verdict: as the linter prints it."""
+        p = self.v.probe(name)
+        return p["interval_seconds"] + p["timeout_seconds"] + (self.fall - 1) * max(self.unsettled, p["timeout_seconds"])
+
+    def transition(self, name, to, first=None):
+        def found():
+            return next((e for e in self.journal(self.last) if e["kind"] == "probe" and e["name"] == name and e["to"] == to), None)
+        e = wait_for(found, f"{name} turns {to}", every=0.02)
+        assert re.fullmatch(first or ".*", e["reason"] or ""), e
+        return e
+
+    def verdict(self, name, change, level):
+        """The group follows its probe: after it, and in the same turn."""
+        def found():
+            return next((e for e in self.journal(change["id"]) if e["kind"] == "group" and e["name"] == f"of-{name}" and e["to"] == level), None)
+        e = wait_for(found, f"the verdict of-{name} turns {level}", every=0.02)
+        assert 0 <= timed(e["time"]) - timed(change["time"]) <= LAG, (change, e)
+
+    def sees(self, name, class_, reason, text=None, first=None, within=0):
+        """The fault: its transition, first by the reason `first` where it begins with another one, its verdict, and its outcome
+        now. within: seconds that the fault itself takes until it can be seen. Returns the outcome's text."""
+        acted = time.time()
+        e = self.transition(name, DOWN[class_], first or reason)
+        took = timed(e["time"]) - self.began
+        assert took > -0.01, f"{name} was red before anything was broken: {e}"
+        assert timed(e["time"]) <= acted + self.bound(name) + within + SLACK, f"{took:.2f} s, promised are {self.bound(name):.2f} s: {e}"
+        self.verdict(name, e, class_)
+        p = self.v.wait_outcome(name, class_=class_, reason=reason, **({"text": text} if text else {}))
+        o = p["outcome"]
+        assert o["duration_seconds"] <= p["timeout_seconds"] + LAG, o
+        assert not p["attempts"]["internal"], p
+        self.printed.append(f"{name} {reason} {took * 1000:.0f} ms")
+        return o["text"]
+
+    def recovers(self, *names, within=0, to="up"):
+        """The cure was given after mark(), or just now: each comes back, and its verdict."""
+        for name in names:
+            acted = time.time()
+            e = self.transition(name, to)
+            assert timed(e["time"]) <= acted + self.bound(name) + within + SLACK, e
+            self.verdict(name, e, {"up": "pass", "degraded": "warn"}[to])
+        self.mark()
