@@ -11,7 +11,11 @@ HAPROXY = "UP 2/3; name=web/s1; node=lb1; weight=100/300; scur=13/22; qcur=1"
 
 
 def config(database):
-    return f"""defaults: {{ interval: 200ms, rise: 1, fall: 1, jitter: 0% }}
+    return f"""listen:
+  - {{ address: "127.0.0.1:0", serve: all }}
+  - {{ address: "127.0.0.1:0", name: guarded, serve: all, tokens: [{{ sha256: {"ab" * 32} }}] }}
+notify: {{ nobody: {{ webhook: "http://127.0.0.1:{free_port()}/hook" }} }}
+defaults: {{ interval: 200ms, rise: 1, fall: 1, jitter: 0% }}
 probes:
   good: {{ file: /etc/passwd }}
   bad: {{ file: /nonexistent/file }}
@@ -41,6 +45,11 @@ def rich(database="postgres://u@127.0.0.1:1/x"):
     d.reload()
     d.get("/readyz", headers={"X-Haproxy-Server-State": HAPROXY})
     return d
+
+
+def guarded(d):
+    """The port that wants a token."""
+    return int(re.findall(r"listening on http://127\.0\.0\.1:(\d+)", d.log())[1])
 
 
 def stall(d):
