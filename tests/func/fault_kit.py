@@ -7,6 +7,8 @@ import time
 
 from daemon import wait_for
 
+# Many attempts, and the rise and fall of whoever sets none.
+CALM = "defaults: { interval: 400ms, timeout: 1s, jitter: 0% }\n"
 DOWN = {"warn": "degraded", "fail": "down"}
 SLACK = 3       # of a loaded machine, on top of what is promised
 DEAD = "refused|reset|closed"      # what is seen of a killed server depends on the moment
@@ -77,6 +79,11 @@ class Watch:
         assert not p["attempts"]["internal"], p
         self.printed.append(f"{name} {reason} {took * 1000:.0f} ms")
         return o["text"]
+
+    def quiet(self, *names):
+        """Since mark(), not one of them has left its state."""
+        moved = [e for e in self.journal(self.last) if e["kind"] == "probe" and e["name"] in names]
+        assert not moved, moved
 
     def recovers(self, *names, within=0, to="up"):
         """The cure was given after mark(), or just now: each comes back, and its verdict."""

@@ -188,9 +188,9 @@ class PgBouncer:
         self.dir, self.port = tempfile.mkdtemp(prefix="pb"), free_port()
         os.chmod(self.dir, 0o711)
         with open(f"{self.dir}/users", "w") as f:
-            f.write('"probe" "ppw"\n"other" "opw"\n')
+            f.write('"probe" "ppw"\n"other" "opw"\n"vitald" "vpw"\n')
         with open(f"{self.dir}/ini", "w") as f:
-            f.write(f"[databases]\npostgres = host={server.dir} port={server.port} dbname=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+            f.write(f"[databases]\npostgres = host={server.dir} port={server.port} dbname=postgres\napp = host={server.dir} port={server.port} dbname=app\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
                     f"listen_port = {self.port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {self.dir}/users\npool_mode = {mode}\n"
                     f"logfile = {self.dir}/log\nmax_client_conn = 4\nserver_login_retry = 1\nserver_connect_timeout = 1\n")
         give_away(self.dir)

@@ -105,16 +105,20 @@ def replica_of(master, *options):
 
 
 class Sentinels:
-    """A master, two replicas and three Sentinels that watch them."""
+    """A master, two replicas and three Sentinels that watch them; with passwords of their own when they are given."""
 
-    def __init__(self):
-        self.master = Redis()
-        self.replicas = [replica_of(self.master), replica_of(self.master)]
+    def __init__(self, password=None, sentinel_password=None):
+        login = ["--requirepass", password, "--masterauth", password] if password else []
+        admin = ["--pass", password] if password else []
+        self.master = Redis(*login, admin=admin)
+        self.replicas = [Redis("--replicaof", "127.0.0.1", str(self.master.port), *login, admin=admin) for _ in range(2)]
         for r in self.replicas:
             wait_for(lambda r=r: r.info("master_link_status") == "up", "the replica's link")
         watch = (f"sentinel monitor mymaster 127.0.0.1 {self.master.port} 2\nsentinel down-after-milliseconds mymaster 500\n"
                  "sentinel failover-timeout mymaster 2000\n")
-        self.sentinels = [Redis(config=watch, sentinel=True) for _ in range(3)]
+        if password:
+            watch += f"sentinel auth-pass mymaster {password}\nsentinel sentinel-pass {sentinel_password}\nrequirepass {sentinel_password}\n"
+        self.sentinels = [Redis(config=watch, sentinel=True, admin=["--pass", sentinel_password] if password else []) for _ in range(3)]
         for s in self.sentinels:
             wait_for(lambda s=s: self.field(s, "num-slaves") == "2" and self.field(s, "num-other-sentinels") == "2", "Sentinels know each other")
 

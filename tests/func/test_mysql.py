@@ -10,7 +10,7 @@ import pytest
 
 import mysql_kit
 from daemon import BUILD, Vitald, check_config, wait_for
-from fault_kit import DEAD, Watch, groups
+from fault_kit import CALM, DEAD, Watch, groups
 from mysql_kit import FAST, MariaDB, Template
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/usr/sbin/mariadbd"), reason="mariadb-server is not installed")
@@ -128,8 +128,9 @@ def test_a_password_that_rotates_never_shows(primary):
         secret = f"{d}/secret"
         with open(secret, "w") as f:
             f.write("one\n")
-        with Vitald(FAST + rows(db={"host": "127.0.0.1", "port": primary.port, "user": "turning", "password": {"file": secret}})) as v:
+        with Vitald(CALM + rows(db={"host": "127.0.0.1", "port": primary.port, "user": "turning", "password": {"file": secret}})) as v:
             v.wait_state("db", "up")
+            w = Watch(v)
             with open(secret + ".new", "w") as f:
                 f.write("two\n")
             primary.sql("ALTER USER turning@'%' IDENTIFIED BY 'two'")
@@ -137,6 +138,7 @@ def test_a_password_that_rotates_never_shows(primary):
             before = v.probe("db")["attempts"]["pass"]
             wait_for(lambda: v.probe("db")["attempts"]["pass"] > before + 2, "logins with the new password")
             assert v.probe("db")["attempts"]["fail"] <= 2        # what fell between the two lines above
+            w.quiet("db")
 
 
 # ---- what is asked

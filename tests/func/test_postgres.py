@@ -8,12 +8,13 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 
 import pytest
 
 from daemon import BUILD, Vitald, check_config, free_port, wait_for
-from fault_kit import DEAD, Watch
+from fault_kit import CALM, DEAD, Watch
 from postgres_kit import AUTH_OK, BIN, FAST, READY, PgBouncer, Postgres, error, make_users, message, probes, startup
 
 pytestmark = pytest.mark.skipif(not BIN, reason="postgresql is not installed")
@@ -134,13 +135,14 @@ def test_without_tls_is_said_and_a_password_file_is_read_before_each_login(templ
 
         rotate("ppw")
         url = f"postgres://probe@localhost:{p.port}/postgres"
-        with Vitald(probes(auto={"url": url, "password": {"file": secret}}, listed={"url": url, "passfile": passfile, "sslmode": "disable"},
+        with Vitald(probes(CALM, auto={"url": url, "password": {"file": secret}}, listed={"url": url, "passfile": passfile, "sslmode": "disable"},
                            held={"url": url, "password": {"file": secret}, "hold": True, "login_every": "1ms"},
                            strict={"url": url, "password": "ppw", "sslmode": "require"})) as v:
             for name in ("auto", "listed", "held"):
                 v.wait_state(name, "up")
             outcome(v, "auto", "pass", "ok", "without TLS")
             outcome(v, "strict", "fail", "tls", "does not support SSL")
+            w = Watch(v)
             for password in ("two", "three"):
                 p.sql(f"begin; alter role probe password '{password}'; commit")
                 rotate(password)
@@ -148,6 +150,7 @@ def test_without_tls_is_said_and_a_password_file_is_read_before_each_login(templ
             # between the server's change and the file's, one attempt may meet the old one; with a new value none is lost
             for name in ("auto", "listed", "held"):
                 assert v.probe(name)["attempts"]["fail"] <= 2, v.probe(name)
+            w.quiet("auto", "listed", "held")
 
 
 # ---- queries
@@ -334,8 +337,8 @@ def test_a_server_that_dies_is_seen_at_once(primary, policy, what):
 
 
 def test_many_probes_take_few_connections_and_survive_a_restart(primary):
-    many = {f"p{i}": {"url": primary.url()} for i in range(60)}
-    slow = "defaults: { interval: 1s, timeout: 2s, rise: 1, fall: 1 }\n"
+    many = {f"p{i}": {"url": primary.url()} for i in range(200)}
+    slow = "defaults: { interval: 4s, timeout: 2s, rise: 1, fall: 1 }\n"
     seen = 0
     with Vitald(probes(policy=slow, **many)) as v:
         def all_are(state):
@@ -351,6 +354,41 @@ def test_many_probes_take_few_connections_and_survive_a_restart(primary):
         primary.start()
         wait_for(lambda: all_are("up"), "all up again")
         wait_for(lambda: v.fds() <= fds + 8, "no descriptors are left behind")
+
+
+def until_idle(server, answers):
+    """Relays to the real server, and hangs up when it has answered that often (the login is the first)."""
+    def handle(sock):
+        with socket.create_connection(("127.0.0.1", server.port)) as behind, sock:
+            threading.Thread(target=relay, args=(sock, behind), daemon=True).start()
+            relay(behind, sock, answers)
+    return handle
+
+
+def relay(source, sink, answers=0):
+    seen = 0
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+            seen += data.count(READY)
+            if answers and seen >= answers:
+                sink.shutdown(socket.SHUT_RDWR)
+                return
+
+
+@pytest.mark.parametrize("policy", ["on_edge: hasten", "on_edge: confirm"])
+def test_a_session_that_is_dropped_at_once_makes_no_storm(template, server, policy):
+    with Postgres(copy=template, hba="local all all trust\nhost all all samenet scram-sha-256\n") as p:
+        p.start()
+        s = server(until_idle(p, 2))
+        with Vitald(f"defaults: {{ interval: 30s, interval_unsettled: 500ms, timeout: 2s, {policy} }}\nprobes:\n  db: {{ postgres: {{ url: "
+                    f"'postgres://probe:ppw@127.0.0.1:{s.port}/postgres?sslmode=disable', hold: true, login_every: 0 }} }}\n") as v:
+            wait_for(lambda: s.accepted >= 3, "edges bring it back")
+            began, count = time.monotonic(), s.accepted
+            wait_for(lambda: s.accepted >= count + 4, "and again")
+            took = time.monotonic() - began
+            assert took > 4 * 0.5 * 0.7, f"4 attempts in {took:.2f} s"      # jitter takes a part of it
+            assert v.probe("db")["state"] == "up" and v.probe("db")["attempts"]["fail"] == 0
 
 
 # ---- PgBouncer
