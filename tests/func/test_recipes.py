@@ -339,3 +339,9 @@ def test_one_vitald_reads_the_verdicts_of_others(server):
         v.wait_code("/readyz", 200)
         nodes[1].stop()
         v.wait_code("/readyz", 503)
+
+
+def test_rules_about_a_fleet():
+    for command in ["check", "rules", f"{ROOT}/conf/prometheus/fleet.rules.yml"], ["test", "rules", f"{ROOT}/tests/func/fleet_rules.yml"]:
+        r = subprocess.run(["promtool", *command], capture_output=True, text=True, timeout=60)
+        assert r.returncode == 0, r.stdout + r.stderr
