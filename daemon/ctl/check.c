@@ -11,10 +11,11 @@
 #include "ctl/args.h"
 #include "ctl/commands.h"
 #include "ctl/fetch.h"
+#include "ctl/health.h"
 #include "ctl/link.h"
 #include "ctl/term.h"
 
-enum { CHECK_TIMEOUT_S = 2, CHECK_BODY_MAX = 64 * 1024, CHECK_SHOWN_MAX = 2048 };
+enum { CHECK_TIMEOUT_S = 2, CHECK_BODY_MAX = 64 * 1024, CHECK_MEMBERS_MAX = 1024 * 1024, CHECK_SHOWN_MAX = 2048 };
 
 /* Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN; everybody else: 0 or 1, for Docker reserves 2. */
 static const int plain_exits[] = { [FETCH_PASS] = 0, [FETCH_WARN] = 0, [FETCH_FAIL] = 1 };
@@ -27,6 +28,7 @@ struct finding {
     enum fetch_level level;
     char *summary;               /* one line, heap */
     const char *detail;          /* more lines, or NULL */
+    struct buf numbers;          /* more performance data */
     uint64_t took, timeout;
     unsigned status;
 };
@@ -53,7 +55,7 @@ static void no_bars(char *text)
 
 static int check_print(const struct args *a, const struct finding *found)
 {
-    struct buf out = BUF(CHECK_SHOWN_MAX + 1024);
+    struct buf out = BUF(CHECK_SHOWN_MAX + 16 * 1024);
     bool nagios = is_nagios(a);
     if (nagios) {
         no_bars(found->summary);
@@ -61,6 +63,7 @@ static int check_print(const struct args *a, const struct finding *found)
                    (double)found->took / 1e6, (double)found->timeout / 1e6, (double)found->timeout / 1e6);
         if (found->status)
             buf_printf(&out, " status=%u", found->status);
+        buf_text(&out, found->numbers.len ? found->numbers.data : "");
         buf_char(&out, '\n');
     } else {
         buf_printf(&out, "%s: %s\n", plain_words[found->level], found->summary);
@@ -100,13 +103,31 @@ static void set_alarm(const struct args *a, uint64_t timeout)
     setitimer(ITIMER_REAL, &at, NULL);
 }
 
-static int check_url(const struct args *a, const char *text, const char *path, uint64_t timeout)
+/* What the document tells, in Nagios' words. The first line is all that most people see of it. */
+static void tell_nagios(struct finding *found, const char *where, const struct fetch *f, struct buf *lines)
+{
+    struct buf said = BUF(CHECK_SHOWN_MAX);
+    health_summary(&said, f);
+    health_lines(lines, f);
+    health_numbers(&found->numbers, f);
+    found->detail = lines->len ? lines->data : NULL;
+    if (said.len) {
+        mem_free(found->summary);
+        found->summary = mem_printf("%s answered %u: %s", where, f->status, said.data);
+    }
+    for (char *c = found->summary; *c; c++)
+        *c = *c == '\n' ? ' ' : *c;
+    buf_free(&said);
+}
+
+static int check_url(const struct args *a, const char *text, const char *path, uint64_t timeout, bool members)
 {
     struct url u;
     char where[512];
-    struct fetch f = { .deadline = clock_now() + timeout, .body_max = CHECK_BODY_MAX,
+    struct fetch f = { .deadline = clock_now() + timeout, .body_max = members ? CHECK_MEMBERS_MAX : CHECK_BODY_MAX,
                        .accept = "application/health+json, application/json;q=0.9, text/plain;q=0.5, */*;q=0.1" };
-    struct finding found = { .timeout = timeout };
+    struct finding found = { .timeout = timeout, .numbers = BUF(8 * 1024) };
+    struct buf lines = BUF(CHECK_SHOWN_MAX + 1024);
     char *error = fetch_url(text, path, &u);
     if (error) {
         int code = check_usage(a, error);
@@ -115,14 +136,25 @@ static int check_url(const struct args *a, const char *text, const char *path, u
     }
     fetch_name(&u, where, sizeof where);
     bool answered = fetch_get(&u, &f);
+    if (members && answered && f.body.over) {        /* too many members to read: the verdict alone will do */
+        char *alone = mem_copy_n(path, strcspn(path, "?"));
+        fetch_free(&f);
+        int code = check_url(a, text, alone, timeout, false);
+        mem_free(alone);
+        return code;
+    }
     found.took = f.took;
     found.status = f.status;
     found.level = answered ? fetch_level(&f) : FETCH_FAIL;
     found.detail = f.body.len ? f.body.data : NULL;
     found.summary = answered ? mem_printf("%s answered %u in %.1f ms", where, f.status, (double)f.took / 1e3)
                              : mem_printf("%s: %s", where, f.error);
+    if (answered && is_nagios(a) && !strcmp(f.type, "application/health+json"))
+        tell_nagios(&found, where, &f, &lines);
     int code = check_print(a, &found);
     mem_free(found.summary);
+    buf_free(&found.numbers);
+    buf_free(&lines);
     fetch_free(&f);
     return code;
 }
@@ -176,9 +208,11 @@ int check_run(const struct args *a)
     if (a->given & ARG_SOCKET)
         return check_socket(a, what ? what : "health", timeout);
     if (what && is_url(what))
-        return check_url(a, what, "/healthz", timeout);
-    char *path = what ? mem_printf("/healthz/%s", what) : mem_copy("/healthz");
-    int code = check_url(a, a->url, path, timeout);
+        return check_url(a, what, "/healthz", timeout, false);
+    /* Where only verdicts are served nobody is told of members, and the question is the same as without. */
+    const char *members = is_nagios(a) ? "?verbose" : "";
+    char *path = what ? mem_printf("/healthz/%s%s", what, members) : mem_printf("/healthz%s", members);
+    int code = check_url(a, a->url, path, timeout, is_nagios(a));
     mem_free(path);
     return code;
 }

@@ -62,6 +62,7 @@ def steady(text, daemon):
     text = re.sub(r'"serviceId":"[^"]*"', '"serviceId":"HOST"', text)
     text = re.sub(r"in [\d.]+ ms", "in N ms", re.sub(r"time=[\d.]+s", "time=Ns", text))
     text = re.sub(r"/etc/passwd: .*? ago", "/etc/passwd: SIZE, changed AGO", text)
+    text = re.sub(r"'=[\d.]+(ms|s|B)\b", r"'=N\1", text)
     return text.replace(str(daemon.port), "PORT")
 
 
