@@ -185,7 +185,7 @@ static void judge_due(struct run *r, uint32_t i)
     }
 }
 
-/* Something that fails because of another one brings that one forward. */
+/* Something that fails because of another one is told with it: it waits for that one, or drafts it where nobody watches it. */
 static void draft(struct run *r, uint32_t i)
 {
     const struct policy_track *t = r->p->tracks[i];
@@ -197,6 +197,10 @@ static void draft(struct run *r, uint32_t i)
         return;
     }
     struct policy_track *top = track_of(r->p, root, r->now);
+    if (r->watched[root] && !top->pending && top->seen > LEVEL_PASS && is_news(top)) {
+        r->p->tracks[i]->pending = false;
+        return;
+    }
     if (top->told > LEVEL_PASS || top->flapping)
         return;
     if (top->seen == LEVEL_PASS) {

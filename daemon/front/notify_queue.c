@@ -89,6 +89,7 @@ static void add_alert(struct queue *q, struct notice *n, uint64_t now)
             return;
         }
         i->ended = n->time;          /* it is over, or goes on as another alert */
+        i->sending = false;          /* what is on its way does not say so yet */
     }
     if (!over)
         append(q, n, n->status == NOTICE_TEST ? n->time + 60 * USEC_S : 0, now);
