@@ -377,7 +377,7 @@ void policy_assume(struct policy *p, const struct policy_fact *facts, const bool
         struct policy_track *t = track_of(p, i, now);
         t->seen = t->told = level;
         t->opened = t->told_at = now;
-        t->cover = facts[i].root;
+        t->cover = facts[i].cause_count ? facts[facts[i].causes[0]].root : facts[i].root;
         if (t->cover != i) {          /* even where nobody watches the root: then it ends with it */
             struct policy_track *top = track_of(p, t->cover, now);
             top->seen = top->told = LEVEL_FAIL;

@@ -218,7 +218,7 @@ TEST(an_earlier_process_has_told_it)
     CHECK_TEXT(at(10), "");
     set("x+ R+");
     at(20);
-    CHECK_TEXT(at(23), "resolved x; resolved R");
+    CHECK_TEXT(at(23), "resolved x+R");
     set("p+ a+");
     at(30);
     CHECK_TEXT(at(33), "resolved p+a");
