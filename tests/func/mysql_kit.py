@@ -1,9 +1,11 @@
 """Real MariaDB servers in directories of their own, as an unprivileged user, and a server that only pretends."""
 import glob
+import hashlib
 import os
 import pwd
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import tempfile
@@ -197,3 +199,109 @@ def endless_rows(sock):
     while True:
         sock.sendall(b"".join(packet((number + i) % 256, b"\1a") for i in range(1000)))
         number += 1000
+
+
+# ---- MySQL 8, of which Debian has none: what differs from MariaDB, as its manual says it, and no more
+
+
+def text_of(value):
+    return b"\xfb" if value is None else bytes([len(str(value))]) + str(value).encode()
+
+
+def result_set(number, rows):
+    """rows: maps, all with the same keys; at least one."""
+    names = list(rows[0])
+    columns = [b"\3def\0\0\0" + text_of(n) * 2 + b"\x0c" + struct.pack("<HIBHB", 33, 250, 253, 0, 0) + b"\0\0" for n in names]
+    parts = [bytes([len(names)]), *columns, b"\xfe\0\0\2\0", *[b"".join(text_of(v) for v in row.values()) for row in rows], b"\xfe\0\0\2\0"]
+    return b"".join(packet(number + i, p) for i, p in enumerate(parts))
+
+
+def fault(number, code, state, text):
+    return packet(number, b"\xff" + struct.pack("<H", code) + b"#" + state + text.encode())
+
+
+class MySQL8:
+    """handle() for a server fixture. cached: the login is known by its hash (the short way), else the password comes encrypted with a key
+    that is asked for. old: the words of MySQL before 8.0.22."""
+    NONCE = b"abcdefghijklmnopqrst"
+    OK = b"\0\0\0\2\0\0\0"
+
+    def __init__(self, password, cached=True, old=False, gtid="3e11fa47-71ca-11e1-9e33-c80aa9429562:1-77"):
+        self.password, self.cached, self.old, self.gtid, self.asked = password.encode(), cached, old, gtid, []
+        self.dir = tempfile.mkdtemp(prefix="m8")
+        if not cached:
+            subprocess.run(["openssl", "genrsa", "-out", f"{self.dir}/key", "2048"], check=True, capture_output=True)
+            self.public = subprocess.run(["openssl", "rsa", "-in", f"{self.dir}/key", "-pubout"], check=True, capture_output=True).stdout
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    @staticmethod
+    def read(sock):
+        head = sock.recv(4, socket.MSG_WAITALL)
+        if len(head) < 4:
+            raise OSError("gone")
+        return head[3], sock.recv(struct.unpack("<I", head[:3] + b"\0")[0], socket.MSG_WAITALL)
+
+    def scramble(self):
+        once = hashlib.sha256(self.password).digest()
+        mask = hashlib.sha256(hashlib.sha256(once).digest() + self.NONCE).digest()
+        return bytes(a ^ b for a, b in zip(once, mask))
+
+    def decrypt(self, secret):
+        plain = subprocess.run(["openssl", "pkeyutl", "-decrypt", "-inkey", f"{self.dir}/key", "-pkeyopt", "rsa_padding_mode:oaep"], input=secret,
+                               capture_output=True, check=True).stdout
+        return bytes(b ^ self.NONCE[i % 20] for i, b in enumerate(plain)).rstrip(b"\0")
+
+    def log_in(self, sock):
+        caps = 0x1 | 0x8 | 0x200 | 0x2000 | 0x8000 | 0x80000 | 0x200000
+        sock.sendall(packet(0, b"\x0a" + (b"5.7.44" if self.old else b"8.4.3") + b"\0" + struct.pack("<I", 7) + self.NONCE[:8] + b"\0" +
+                            struct.pack("<HBHH", caps & 0xffff, 255, 2, caps >> 16) + b"\x15" + bytes(10) + self.NONCE[8:] + b"\0caching_sha2_password\0"))
+        number, reply = self.read(sock)
+        proof = reply[32:].split(b"\0", 1)[1][1:33]
+        if self.cached:
+            good = proof == self.scramble()
+            number += 1
+            if good:
+                sock.sendall(packet(number, b"\1\3"))
+        else:
+            sock.sendall(packet(number + 1, b"\1\4"))
+            number, wish = self.read(sock)
+            assert wish == b"\2", wish
+            sock.sendall(packet(number + 1, b"\1" + self.public))
+            number, secret = self.read(sock)
+            good = self.decrypt(secret) == self.password
+        sock.sendall(packet(number + 1, self.OK) if good else fault(number + 1, 1045, b"28000", "Access denied for user 'vitald'@'localhost' (using password: YES)"))
+        return good
+
+    def replica(self, source="Source", mine="Replica"):
+        return {f"{mine}_IO_State": "", f"{source}_Host": "db1", f"{source}_Port": 3306, f"{mine}_IO_Running": "Yes", f"{mine}_SQL_Running": "Yes",
+                f"Seconds_Behind_{source}": 4, "Last_IO_Errno": 0, "Last_IO_Error": "", "Last_SQL_Errno": 0, "Last_SQL_Error": "", "Channel_Name": ""}
+
+    def answer(self, sql):
+        rows = {
+            "SELECT @@global.read_only": [{"a": 1, "b": 0, "c": 151}],
+            "SHOW GLOBAL STATUS": [{"Variable_name": "Threads_connected", "Value": 3}, {"Variable_name": "Uptime", "Value": 99}],
+            "SHOW SLAVE STATUS" if self.old else "SHOW REPLICA STATUS": [self.replica(*(("Master", "Slave") if self.old else ()))],
+            "SELECT GTID_SUBSET('": [{"a": int(self.gtid in sql)}],
+            "SELECT 1": [{"1": 1}],
+        }
+        found = next((r for start, r in rows.items() if sql.startswith(start)), None)
+        if found:
+            return result_set(1, found)
+        if sql.startswith(("SET SESSION max_execution_time = ", "SET SESSION TRANSACTION READ ONLY", "SET NAMES")):
+            return packet(1, self.OK)
+        return fault(1, 1064, b"42000", "You have an error in your SQL syntax")
+
+    def __call__(self, sock):
+        if not self.log_in(sock):
+            return
+        while True:
+            _, command = self.read(sock)
+            if command[:1] == b"\1":
+                return sock.close()
+            self.asked.append(command[1:].decode())
+            sock.sendall(self.answer(self.asked[-1]))

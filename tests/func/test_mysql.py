@@ -11,7 +11,7 @@ import pytest
 import mysql_kit
 from daemon import BUILD, Vitald, check_config, wait_for
 from fault_kit import CALM, DEAD, Watch, groups
-from mysql_kit import FAST, MariaDB, Template
+from mysql_kit import FAST, MariaDB, MySQL8, Template
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/usr/sbin/mariadbd"), reason="mariadb-server is not installed")
 
@@ -360,6 +360,26 @@ def test_what_only_a_pretender_does(server):
     with Vitald(FAST + rows(**{n: at[n] for n in ("mute", "stalls")})) as v:
         outcome(v, "mute", "fail", "timeout", "no answer to the login within")
         outcome(v, "stalls", "fail", "timeout", "login")
+
+
+def test_what_is_different_with_mysql_8(server):
+    """No real one: Debian has none. The login by caching_sha2_password, both ways, and the words for replication, old and new."""
+    with MySQL8("vpw") as short, MySQL8("vpw", cached=False) as long, MySQL8("vpw", old=True) as old:
+        at = {n: {"url": f"mysql://vitald:vpw@127.0.0.1:{server(s).port}", "role": "replica", "lag": {"warn_above": "10s"}}
+              for n, s in {"short": short, "long": long, "old": old}.items()}
+        here, ahead = short.gtid, short.gtid.replace("1-77", "1-99")
+        with Vitald(FAST + rows(**at, asking={**at["short"], "queries": ["SELECT 1"], "gtid": here}, ahead={**at["short"], "gtid": ahead},
+                                late={**at["short"], "lag": {"fail_above": "2s"}}, wrong={"url": at["short"]["url"].replace("vpw", "bad")},
+                                wrong_long={"url": at["long"]["url"].replace("vpw", "bad")})) as v:
+            for name in (*at, "asking"):
+                v.wait_state(name, "up")
+                assert numbers(v, name)["lag_seconds"] == 4
+            assert "MySQL 8.4.3" in outcome(v, "short", "pass", "ok") and "MySQL 5.7" in outcome(v, "old", "pass", "ok")
+            outcome(v, "ahead", "fail", "lagging", "has not reached")
+            outcome(v, "late", "fail", "lagging", "from db1:3306 is 4 s behind")
+            outcome(v, "wrong", "fail", "auth", "1045")
+            outcome(v, "wrong_long", "fail", "auth", "1045")
+        assert not [q for q in short.asked + long.asked if "SLAVE" in q or "max_statement_time" in q], "words that MySQL 8.4 does not know"
 
 
 # ---- configuration
