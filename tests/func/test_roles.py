@@ -1,7 +1,13 @@
 """The paths by which load balancers ask for a database's primary or replicas, against a real pair of servers."""
+import csv
+import os
+import re
+import subprocess
+
 import pytest
 
-from daemon import Vitald, check_config, wait_for
+from daemon import Vitald, check_config, free_port, wait_for
+from lb_kit import HAProxy, recipe
 from postgres_kit import BIN, FAST, Postgres, make_users, probes
 
 pytestmark = pytest.mark.skipif(not BIN, reason="postgresql is not installed")
@@ -92,3 +98,40 @@ def test_which_probe_speaks(pair):
 def test_wrong_names_are_refused(name, text):
     r = check_config(f"probes: {{ t: {{ tcp: '127.0.0.1:1' }} }}\ngroups: {{ ready: [t] }}\nrole_probe: {name}\n")
     assert r.returncode != 0 and text in r.stderr, r.stderr
+
+
+# ---- the recipe: HAProxy sends writes to the primary and reads to standbys, also after a failover
+
+
+def through(port):
+    """What a client of HAProxy's port is connected to: "f" for a primary, "t" for a standby, else what went wrong."""
+    done = subprocess.run(["psql", "-X", "-A", "-t", "-d", f"host=127.0.0.1 port={port} user=probe dbname=postgres sslmode=require connect_timeout=5", "-c", "select pg_is_in_recovery()"],
+                          capture_output=True, text=True, timeout=30, env={**os.environ, "PGPASSWORD": "ppw"})
+    return done.stdout.strip() or done.stderr
+
+
+def beside(server, host, port):
+    """The recipe's vitald for this server, where HAProxy asks for it."""
+    text = recipe("haproxy-postgres.yaml", ("0.0.0.0:8686", f"{host}:{port}"), ("127.0.0.1:8687", "127.0.0.1:0"), ("vitald@127.0.0.1/postgres", f"probe@127.0.0.1:{server.port}/postgres"),
+                  ("change-me", "ppw"), ("sslmode: disable", "sslmode: require"), ("interval: 2s", "interval: 200ms"), ("timeout: 1s", "timeout: 2s"))
+    return Vitald(text)
+
+
+def test_recipe_follows_a_failover(ca):
+    writes, reads, asked = free_port(), free_port(), free_port()
+    with Postgres(tls=ca.issue("failover")) as one:
+        one.start()
+        make_users(one)
+        with Postgres(base_of=one) as two, beside(one, "127.0.0.1", asked), beside(two.start(), "127.0.0.2", asked):
+            config = recipe("haproxy-postgres.cfg", ("/run/haproxy/admin.sock", "SOCKET"), (":5000", f"127.0.0.1:{writes}"), (":5001", f"127.0.0.1:{reads}"),
+                            ("10.0.0.11:5432", f"127.0.0.1:{one.port}"), ("10.0.0.12:5432", f"127.0.0.2:{two.port}"), ("port 8686", f"port {asked}"), ("inter 2s", "inter 100ms"))
+            with HAProxy(config) as ha:
+                def believed():
+                    rows = csv.DictReader(ha.command("show stat").lstrip("# ").splitlines())
+                    return {f"{r['pxname']} {r['svname']}": re.sub(r" .*", "", r["status"]) for r in rows if r["svname"].startswith("db")}
+                wait_for(lambda: believed() == {"writes db1": "UP", "writes db2": "DOWN", "reads db1": "DOWN", "reads db2": "UP"}, "HAProxy knows the roles")
+                assert through(writes) == "f" and through(reads) == "t"
+                one.kill()
+                two.sql("select pg_promote()")
+                wait_for(lambda: believed() == {"writes db1": "DOWN", "writes db2": "UP", "reads db1": "DOWN", "reads db2": "DOWN"}, "HAProxy knows the failover")
+                assert through(writes) == "f"
