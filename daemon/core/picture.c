@@ -55,17 +55,15 @@ static void paint_depends(const struct painter *a, const struct probe *p, struct
     o->depends_count = c->depends_count;
 }
 
-static void paint_history(const struct probe *p, struct picture_probe *o)
+static void paint_history(const struct painter *a, const struct probe *p, struct picture_probe *o)
 {
     const struct record *r = &p->record;
-    o->history_count = r->history_count < PICTURE_HISTORY ? (unsigned)r->history_count : PICTURE_HISTORY;
-    for (unsigned i = 0; i < o->history_count; i++) {
-        unsigned from = (unsigned)((r->history_count - o->history_count + i) % PICTURE_HISTORY);
-        o->history[i] = r->history[from];
-        o->durations[i] = r->durations[from];
-    }
-    for (unsigned i = 0; i < VITAL_REASON_COUNT; i++)
-        o->reasons[i] = r->reasons[i];
+    struct picture_reason *reasons = arena_alloc(a->arena, r->reason_count * sizeof *reasons);
+    for (unsigned i = 0; i < r->reason_count; i++)
+        reasons[i] = (struct picture_reason){ (enum vital_reason)r->reasons[i].reason, r->reasons[i].count };
+    o->reasons = reasons;
+    o->reason_count = r->reason_count;
+    o->history = r->history;
     memcpy(o->attempts, r->attempts, sizeof o->attempts);
 }
 
@@ -125,7 +123,7 @@ static void paint_probe(const struct painter *a, const struct probe *p, struct p
     o->duration_sum = r->duration_sum;
     paint_outcome(a, p, o);
     paint_run(p, o);
-    paint_history(p, o);
+    paint_history(a, p, o);
     paint_numbers(a, p, o);
     paint_depends(a, p, o);
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/history.h"
 #include "core/outcome.h"
 
 struct picture_number {
@@ -15,7 +16,7 @@ struct picture_number {
     double value;
 };
 
-enum { PICTURE_HISTORY = 64 };
+struct picture_reason { enum vital_reason reason; uint64_t count; };
 
 struct picture_probe {
     const char *name, *type, *target;
@@ -41,10 +42,8 @@ struct picture_probe {
     const char *caused_by;            /* depends_on parent that is down, or NULL */
     uint64_t interval, timeout;
     uint64_t attempts[VITAL_CLASS_COUNT], cancelled, transitions;
-    uint64_t reasons[VITAL_REASON_COUNT];     /* attempts that ended so */
-    uint8_t history[PICTURE_HISTORY];         /* enum vital_class of the last outcomes, newest last */
-    uint32_t durations[PICTURE_HISTORY];      /* microseconds, beside them */
-    unsigned history_count;
+    const struct picture_reason *reasons; unsigned reason_count;     /* how attempts ended so far, in the order first seen */
+    struct history history;
     uint64_t duration_sum;                    /* of all attempts: for rates */
     const struct picture_number *numbers; unsigned number_count;
     const char *const *depends_on; unsigned depends_count;

@@ -244,23 +244,11 @@ struct probe *probe_new(const struct conf_probe *conf, const struct vital_host *
     return p;
 }
 
-void numbers_clear(struct numbers *n)
-{
-    for (unsigned i = 0; i < n->count; i++)
-        mem_free(n->items[i].label);
-    n->count = 0;
-}
-
-static void numbers_free(struct numbers *n)
-{
-    numbers_clear(n);
-    mem_free(n->items);
-    *n = (struct numbers){ 0 };
-}
 
 static void record_free(struct record *r)
 {
     mem_free(r->text);
+    mem_free(r->reasons);
     numbers_free(&r->numbers);
 }
 
@@ -281,7 +269,6 @@ void probe_free(struct probe *p)
     mem_free(p->handle.priv);
     conf_options_release(p->options);
     record_free(&p->record);
-    numbers_free(&p->reported);
     p->magic = 0;
     mem_free(p);
 }

@@ -9,6 +9,7 @@
 #include "base/timer.h"
 #include "core/core.h"
 #include "core/group.h"
+#include "core/history.h"
 #include "core/picture.h"
 #include "core/sched.h"
 #include "core/settle.h"
@@ -23,6 +24,7 @@ struct number {
     uint16_t row;
 };
 struct numbers { struct number *items; uint16_t count, room; };
+struct reason_count { uint32_t count; uint16_t reason; };
 
 /* All that is known of the target: what a new object for the same target takes over as a whole. */
 struct record {
@@ -42,10 +44,9 @@ struct record {
     uint64_t at, duration, last_pass;
     struct numbers numbers;          /* of the last outcome that counts */
     uint64_t attempts[VITAL_CLASS_COUNT], cancelled, transitions, duration_sum;
-    uint32_t reasons[VITAL_REASON_COUNT];
-    uint8_t history[PICTURE_HISTORY];    /* ring; the newest is at (history_count - 1) % PICTURE_HISTORY */
-    uint32_t durations[PICTURE_HISTORY];
-    uint64_t history_count;
+    struct reason_count *reasons;        /* those that occurred: few of the many that there are */
+    uint16_t reason_count;
+    struct history history;
 };
 
 struct order { enum mode mode; enum level forced; uint64_t until; };     /* until 0: for ever */
@@ -70,13 +71,20 @@ struct probe {
     enum attempt attempt;
     uint64_t started, deadline, allowed;
     bool shifted;                    /* its deadline was, by a stall */
-    struct numbers reported;
+    struct numbers reported;         /* in a block of its own until the attempt ends */
     struct vote vote;                /* as last cast */
 };
 
 struct probe *probe_check(struct probe *);               /* itself; aborts when it is none */
 struct probe *probe_new(const struct conf_probe *, const struct vital_host *, uint64_t now);
-void numbers_clear(struct numbers *);                    /* its room stays: attempts allocate nothing */
+
+/* Numbers that an attempt reports lie in a block with room for the most; blocks go round, so that attempts allocate
+ * nothing and only a probe in flight holds one. The record keeps exactly what there is. */
+void numbers_open(struct numbers *);
+void numbers_close(struct numbers *);
+void numbers_keep(struct numbers *kept, struct numbers *reported);
+void numbers_free(struct numbers *);
+
 void probe_free(struct probe *);                         /* a running attempt ends as cancelled */
 void probe_set_policy(struct probe *, const struct conf_probe *, uint64_t now);
 void probe_inherit(struct probe *, struct probe *old);   /* record and mode */

@@ -13,7 +13,7 @@
 #include "core/text.h"
 #include "core/world.h"
 
-enum { SCRUB_ROOM = 4096, LAG_SHARE = 8, FIRST_NUMBERS = 4 };
+enum { SCRUB_ROOM = 4096, LAG_SHARE = 8 };
 
 /* ---- the end of an attempt ---- */
 
@@ -41,11 +41,17 @@ static void keep_text(struct probe *p, const char *text)
     r->text[len] = 0;
 }
 
-static void keep_history(struct record *r, enum vital_class class, uint64_t duration)
+static void count_reason(struct record *r, enum vital_reason reason)
 {
-    unsigned place = (unsigned)(r->history_count++ % PICTURE_HISTORY);
-    r->history[place] = (uint8_t)class;
-    r->durations[place] = duration > UINT32_MAX ? UINT32_MAX : (uint32_t)duration;
+    unsigned i = 0;
+    while (i < r->reason_count && r->reasons[i].reason != reason)
+        i++;
+    if (i == r->reason_count) {
+        r->reasons = mem_grow(r->reasons, (i + 1) * sizeof *r->reasons);
+        r->reasons[i] = (struct reason_count){ .reason = (uint16_t)reason };
+        r->reason_count++;
+    }
+    r->reasons[i].count++;
 }
 
 static void keep_outcome(struct probe *p, const struct outcome *o, uint64_t now)
@@ -60,9 +66,9 @@ static void keep_outcome(struct probe *p, const struct outcome *o, uint64_t now)
     if (o->class == VITAL_PASS)
         r->last_pass = now;
     r->attempts[o->class]++;
-    r->reasons[o->reason]++;
+    count_reason(r, o->reason);
     keep_text(p, o->text);
-    keep_history(r, o->class, r->duration);
+    history_add(&r->history, o->class, r->duration);
     engine.stats.attempts[o->class]++;
 }
 
@@ -93,9 +99,7 @@ static void settle(struct probe *p, enum vital_class class, uint64_t now)
         r->since = now;
         r->transitions++;
     }
-    struct numbers old = r->numbers;
-    r->numbers = p->reported;
-    p->reported = old;
+    numbers_keep(&r->numbers, &p->reported);
     engine.samples++;
     probe_stall_over(p);
     probe_tell(p, before, reason_text(r->reason), r->text);
@@ -128,7 +132,7 @@ static void attempt_end(struct probe *p, const struct outcome *outcome, bool fin
         p->record.cancelled++;
         engine.stats.cancelled++;
     }
-    numbers_clear(&p->reported);
+    numbers_close(&p->reported);
 }
 
 static void attempt_cut(struct probe *p, enum vital_class class, enum vital_reason reason, const char *text)
@@ -263,12 +267,10 @@ static struct number *number_place(struct numbers *n, unsigned row, const char *
     for (unsigned i = 0; i < n->count; i++)
         if (n->items[i].row == row && !strcmp(n->items[i].label ? n->items[i].label : "", label))
             return &n->items[i];
-    if (n->count == OUTCOME_NUMBERS_MAX)
+    if (!n->items)
+        numbers_open(n);
+    if (n->count == n->room)
         return NULL;
-    if (n->count == n->room) {
-        n->room = n->room ? (uint16_t)(n->room * 2) : FIRST_NUMBERS;
-        n->items = mem_grow(n->items, n->room * sizeof *n->items);
-    }
     n->items[n->count] = (struct number){ .row = (uint16_t)row, .label = *label ? mem_copy(label) : NULL };
     return &n->items[n->count++];
 }

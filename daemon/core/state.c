@@ -55,11 +55,11 @@ static void put_settle(struct buf *b, const struct record *r)
 
 static void put_history(struct buf *b, const struct record *r)
 {
-    uint64_t count = r->history_count < PICTURE_HISTORY ? r->history_count : PICTURE_HISTORY;
-    put_8(b, (uint8_t)count);
-    for (uint64_t i = r->history_count - count; i < r->history_count; i++) {
-        put_8(b, r->history[i % PICTURE_HISTORY]);
-        put_32(b, r->durations[i % PICTURE_HISTORY]);
+    const struct history *h = &r->history;
+    put_8(b, h->count);
+    for (unsigned i = 0; i < h->count; i++) {
+        put_8(b, (uint8_t)history_class(h, i));
+        put_32(b, (uint32_t)history_duration(h, i));
     }
 }
 
@@ -154,10 +154,10 @@ static void get_settle(struct state_reader *in, struct record *r)
 
 static void get_history(struct state_reader *in, struct record *r)
 {
-    r->history_count = get_below(in, PICTURE_HISTORY + 1);
-    for (uint64_t i = 0; i < r->history_count; i++) {
-        r->history[i] = get_below(in, VITAL_CLASS_COUNT);
-        r->durations[i] = get_32(in);
+    unsigned count = get_below(in, HISTORY_MAX + 1);
+    while (count--) {
+        enum vital_class class = get_below(in, VITAL_CLASS_COUNT);
+        history_add(&r->history, class, get_32(in));
     }
 }
 

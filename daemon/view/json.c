@@ -73,15 +73,15 @@ static void put_attempts(struct json *j, const struct picture_probe *p)
 /* One letter an outcome, newest last: p w f i. */
 static void put_history(struct json *j, const struct picture_probe *p)
 {
-    char letters[PICTURE_HISTORY + 1];
-    unsigned count = p->history_count < PICTURE_HISTORY ? p->history_count : PICTURE_HISTORY;
-    for (unsigned i = 0; i < count; i++)
-        letters[i] = *vital_class_text(p->history[i]);
-    letters[count] = '\0';
+    const struct history *h = &p->history;
+    char letters[HISTORY_MAX + 1];
+    for (unsigned i = 0; i < h->count; i++)
+        letters[i] = *vital_class_text(history_class(h, i));
+    letters[h->count] = '\0';
     json_text(j, "history", letters);
     json_open_array(j, "history_seconds");
-    for (unsigned i = 0; i < count; i++)
-        json_number(j, NULL, seconds(p->durations[i]));
+    for (unsigned i = 0; i < h->count; i++)
+        json_number(j, NULL, seconds(history_duration(h, i)));
     json_close_array(j);
 }
 

@@ -123,12 +123,10 @@ static void family_attempts(const struct family *f, const struct picture_probe *
 
 static void family_reasons(const struct family *f, const struct picture_probe *p, struct buf *out)
 {
-    for (unsigned i = 0; i < VITAL_REASON_COUNT; i++) {
-        if (p->reasons[i] == 0)
-            continue;
+    for (unsigned i = 0; i < p->reason_count; i++) {
         put_probe(out, f->name, p);
-        promline_label(out, ',', "reason", reason_text(i));
-        promline_value(out, (double)p->reasons[i]);
+        promline_label(out, ',', "reason", reason_text(p->reasons[i].reason));
+        promline_value(out, (double)p->reasons[i].count);
     }
 }
 

@@ -18,11 +18,13 @@ static const struct picture_number numbers[] = {
     { "lag_seconds", "seconds", "Behind", NULL, NULL, false, 0.0123 },
     { "errors", "", "Errors seen", NULL, NULL, true, 3 },
 };
+/* As core/history.c packs them, below a millisecond. */
+#define MOMENT(class, duration) ((class) << 14 | (duration))
 static const struct picture_probe probes[] = {
     { .name = "well", .type = "tcp", .target = "10.0.0.7:80", .state = STATE_UP, .settled = STATE_UP, .had_outcome = true, .text = "fine",
       .at = AGO(1), .duration = 900, .since = AGO(9000), .interval = 10 * USEC_S, .timeout = 2 * USEC_S, .rise = 2, .fall = 3,
-      .attempts = { 12 }, .history = { VITAL_PASS, VITAL_WARN, VITAL_FAIL, VITAL_INTERNAL, VITAL_PASS },
-      .durations = { 100, 200, 400, 50, 900 }, .history_count = 5, .numbers = numbers, .number_count = 4 },
+      .attempts = { 12 }, .history = { .moments = { MOMENT(VITAL_PASS, 100), MOMENT(VITAL_WARN, 200), MOMENT(VITAL_FAIL, 400), MOMENT(VITAL_INTERNAL, 50),
+      MOMENT(VITAL_PASS, 900) }, .next = 5, .count = 5 }, .numbers = numbers, .number_count = 4 },
     { .name = "db", .type = "postgres", .target = "10.0.0.5:5432", .state = STATE_DOWN, .settled = STATE_DOWN, .had_outcome = true,
       .outcome = VITAL_FAIL, .reason = VITAL_R_REFUSED, .text = "connect: refused", .at = AGO(2), .since = AGO(41), .shared = true,
       .last_pass = AGO(50), .attempts = { 5, 0, 3, 1 }, .cancelled = 2, .transitions = 1 },

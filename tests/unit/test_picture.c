@@ -94,7 +94,7 @@ TEST(a_probe_from_its_first_attempt_on)
     CHECK_INT(p->duration_sum, 1500);
     CHECK_INT(p->stale_at, p->at + 33 * USEC_S);
     CHECK_INT(p->attempts[VITAL_PASS], 1);
-    CHECK_INT(p->reasons[VITAL_R_OK], 1);
+    CHECK(p->reason_count == 1 && p->reasons[0].reason == VITAL_R_OK && p->reasons[0].count == 1);
     CHECK_INT(p->transitions, 1);
     CHECK_INT(p->interval, 10 * USEC_S);
     CHECK_INT(p->timeout, 2 * USEC_S);
@@ -127,8 +127,8 @@ TEST(runs_history_and_staleness_are_seen)
     const struct picture *o = picture_all();
     const struct picture_probe *p = &o->probes[0];
     CHECK(p->run_towards == STATE_DOWN && p->run_have == 2 && p->run_need == 3);
-    CHECK_INT(p->history_count, 3);
-    CHECK(p->history[0] == VITAL_PASS && p->history[1] == VITAL_FAIL && p->history[2] == VITAL_FAIL);
+    CHECK_INT(p->history.count, 3);
+    CHECK(history_class(&p->history, 0) == VITAL_PASS && history_class(&p->history, 1) == VITAL_FAIL && history_class(&p->history, 2) == VITAL_FAIL);
     picture_free(o);
     uint64_t took[70];
     for (unsigned i = 0; i < 70; i++) {
@@ -142,11 +142,11 @@ TEST(runs_history_and_staleness_are_seen)
     }
     o = picture_all();
     p = &o->probes[0];
-    CHECK_INT(p->history_count, PICTURE_HISTORY);
-    CHECK_INT(p->history[PICTURE_HISTORY - 1], VITAL_WARN);
-    CHECK_INT(p->history[PICTURE_HISTORY - 2], VITAL_FAIL);
-    for (unsigned i = 0; i < PICTURE_HISTORY; i++)
-        CHECK_INT(p->durations[i], took[70 - PICTURE_HISTORY + i]);
+    CHECK_INT(p->history.count, HISTORY_MAX);
+    CHECK_INT(history_class(&p->history, HISTORY_MAX - 1), VITAL_WARN);
+    CHECK_INT(history_class(&p->history, HISTORY_MAX - 2), VITAL_FAIL);
+    for (unsigned i = 0; i < HISTORY_MAX; i++)
+        CHECK(history_duration(&p->history, i) * 1000 / took[70 - HISTORY_MAX + i] - 999 <= 2);
     picture_free(o);
     mem_free(admin_mode("p1", MODE_FORCED, LEVEL_WARN, 9000 * USEC_S));
     p1->record.fresh_from -= 1000 * USEC_S;

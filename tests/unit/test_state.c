@@ -88,7 +88,7 @@ TEST(a_restart_is_no_event)
     CHECK_INT(probe_state(p), STATE_UP);
     CHECK_INT(p->record.since, since);
     CHECK_INT(p->plan.regular, due);
-    CHECK_INT(p->record.history_count, 1);
+    CHECK_INT(p->record.history.count, 1);
     CHECK_TEXT(p->record.text, "scripted");
     core_publish(now_is);
     CHECK_INT(small[0].starts, 0);
@@ -143,7 +143,7 @@ TEST(another_boot_proves_nothing)
     CHECK_INT(probe_state(probe("db")), STATE_UNKNOWN);
     CHECK_INT(level_of("ready"), LEVEL_FAIL);
     CHECK_INT(clock_wall_of(probe("db")->record.since), since_wall);
-    CHECK_INT(probe("db")->record.history_count, 1);
+    CHECK_INT(probe("db")->record.history.count, 1);
     pass(86400 * USEC_S * 3);
     core_publish(now_is);
     CHECK_INT(probe_state(probe("db")), STATE_UNKNOWN);

@@ -22,13 +22,16 @@ static const struct picture_number disk_numbers[] = {
     { "free_bytes", "bytes", "Free for everybody", "mount", "/a\"\\\n\xff", false, 0.5 },
     { "errors", "", "Errors seen", NULL, NULL, true, 3 },
 };
+static const struct picture_reason ended[] = { { VITAL_R_OK, 5 }, { VITAL_R_REFUSED, 3 }, { VITAL_R_OWN_LAG, 1 } };
+/* As core/history.c packs them, below a millisecond. */
+#define MOMENT(class, duration) ((class) << 14 | (duration))
 static const struct picture_probe probes[] = {
     { .name = "db", .type = "postgres", .target = "10.0.0.5:5432", .state = STATE_DOWN, .settled = STATE_DOWN, .had_outcome = true,
       .outcome = VITAL_PASS, .reason = VITAL_R_OK, .text = "", .at = AGO(1), .duration = 1234, .last_pass = AGO(1), .since = AGO(41),
       .next_due = NOW + USEC_S, .stale_at = NOW + 30 * USEC_S, .run_towards = STATE_UP, .run_have = 1, .run_need = 2, .shared = true,
       .interval = 10 * USEC_S, .timeout = 2 * USEC_S, .attempts = { 5, 0, 3, 1 }, .cancelled = 2, .transitions = 1,
-      .reasons = { [VITAL_R_OK] = 5, [VITAL_R_REFUSED] = 3, [VITAL_R_OWN_LAG] = 1 }, .history = { 0, 2, 2, 2, 3, 0 },
-      .durations = { 1, 2, 3, 4, 5, 1234 }, .history_count = 6, .duration_sum = 9000000 },
+      .reasons = ended, .reason_count = 3, .history = { .moments = { MOMENT(VITAL_PASS, 1), MOMENT(VITAL_FAIL, 2), MOMENT(VITAL_FAIL, 3),
+      MOMENT(VITAL_FAIL, 4), MOMENT(VITAL_INTERNAL, 5), MOMENT(VITAL_PASS, 1000) }, .next = 6, .count = 6 }, .duration_sum = 9000000 },
     { .name = "app", .type = "http", .target = "http://127.0.0.1/\x1b[31m", .state = STATE_DOWN, .settled = STATE_DOWN,
       .had_outcome = true, .outcome = VITAL_FAIL, .reason = VITAL_R_BAD_STATUS,
       .text = "status 500: <script>\"\\\n[+]fake ok\x1b[2J\xc2\x9b\xff\xc3\xa9", .at = AGO(2), .duration = 2500000, .since = AGO(40),
