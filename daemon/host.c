@@ -59,12 +59,12 @@ struct host_probe {
     struct list open;
     struct list link;           /* in `all` */
     struct vital_probe *probe;
-    bool hung;                  /* its last file call hung: it wants to know when the mount is back */
+    const struct vital_secret *unreadable;   /* the one that could not be read the last time: told once, and when it is over */
+    char *refused;              /* what the server said to a login: the outcome if no secret has changed */
     unsigned refreshing;        /* secret files still being read, 0 = not reading */
     bool changed;               /* one of them has a new value */
-    const struct vital_secret *unreadable;   /* the one that could not be read the last time: told once, and when it is over */
     bool tried_again;           /* this attempt's login was refused once already */
-    char *refused;              /* what it said: the outcome if no secret has changed */
+    bool hung;                  /* its last file call hung: it wants to know when the mount is back */
 };
 
 static struct list all = { &all, &all };

@@ -7,11 +7,10 @@
 
 enum { REQUEST_MAX = 128 * 1024, REASON_SHOWN = 60, BODY_SHOWN = 80 };
 
-struct http_priv {
+/* Lives as long as the attempt: most of the time there is none. */
+struct attempt {
     struct vital_io *stream;
     uint64_t began, first_byte;
-    struct buf request;                  /* the unchanging part of the first request, kept; the rest behind it for a moment */
-    size_t fixed;
     struct http_target target;
     struct url *moved;                   /* what target points into after a redirect */
     const char *method;
@@ -23,23 +22,37 @@ struct http_priv {
     char status_text[REASON_SHOWN + 16];
     struct http1_chunked chunks;
     struct http_body body;
-    struct net_memory memory;
-    struct http_json_memory *json;
 };
+
+struct http_priv {
+    struct attempt *now;
+    struct http_json_memory *json;
+    struct net_memory memory;
+};
+
+static struct attempt *attempt_of(const struct vital_probe *p)
+{
+    const struct http_priv *t = p->priv;
+    return t->now;
+}
 
 /* ---- ends ------------------------------------------------------------------------------------------------- */
 
-static void drop(struct http_priv *t)
+static void drop(struct vital_probe *p)
 {
-    buf_free(&t->head);
-    http_body_free(&t->body);
-    mem_free(t->moved);
-    t->moved = NULL;
+    struct http_priv *t = p->priv;
+    if (!t->now)
+        return;
+    buf_free(&t->now->head);
+    http_body_free(&t->now->body);
+    mem_free(t->now->moved);
+    mem_free(t->now);
+    t->now = NULL;
 }
 
 static void report(struct vital_probe *p)
 {
-    struct http_priv *t = p->priv;
+    const struct attempt *t = attempt_of(p);
     if (t->first_byte)
         vital_number(p, HTTP_FIRST_BYTE, net_seconds(t->first_byte - t->began));
     if (t->status)
@@ -51,14 +64,15 @@ static void conclude(struct vital_probe *p, struct vital_io *io, const struct ne
     const struct http_conf *c = p->conf;
     struct http_priv *t = p->priv;
     const struct net_rules rules = { &c->warn_above, &c->certificate };
+    uint64_t began = t->now->began;
     report(p);
-    drop(t);
-    net_conclude(p, io, t->began, &rules, &t->memory, found);
+    drop(p);
+    net_conclude(p, io, began, &rules, &t->memory, found);
 }
 
 __attribute__((format(printf, 3, 4))) static void fail(struct vital_probe *p, enum vital_reason reason, const char *fmt, ...)
 {
-    struct http_priv *t = p->priv;
+    const struct attempt *t = attempt_of(p);
     char text[NET_TEXT];
     va_list args;
     va_start(args, fmt);
@@ -66,7 +80,7 @@ __attribute__((format(printf, 3, 4))) static void fail(struct vital_probe *p, en
     va_end(args);
     report(p);
     net_report(p, t->stream, t->began);
-    drop(t);
+    drop(p);
     vital_finish(p, VITAL_FAIL, reason, "%s", text);
 }
 
@@ -75,9 +89,10 @@ __attribute__((format(printf, 3, 4))) static void fail(struct vital_probe *p, en
 /* True when the attempt is over. */
 static bool body_bytes(struct vital_probe *p, struct vital_io *io, const char *bytes, size_t len, bool complete)
 {
-    struct http_priv *t = p->priv;
+    const struct http_priv *kept = p->priv;
+    struct attempt *t = attempt_of(p);
     struct net_verdict v = { VITAL_PASS, VITAL_R_OK, "" };
-    if (http_body_judge(p, &t->body, t->json, bytes, len, complete, &v) == HTTP_MORE)
+    if (http_body_judge(p, &t->body, kept->json, bytes, len, complete, &v) == HTTP_MORE)
         return false;
     if (v.class == VITAL_FAIL) {
         fail(p, v.reason, "%s", v.text);
@@ -91,7 +106,7 @@ static bool body_bytes(struct vital_probe *p, struct vital_io *io, const char *b
 
 static void chunked_bytes(struct vital_probe *p, struct vital_io *io, const char *bytes, size_t len)
 {
-    struct http_priv *t = p->priv;
+    struct attempt *t = attempt_of(p);
     int more = 1;
     while (len && more > 0) {
         const char *data;
@@ -108,7 +123,7 @@ static void chunked_bytes(struct vital_probe *p, struct vital_io *io, const char
 
 static void body_part(struct vital_probe *p, struct vital_io *io, const char *bytes, size_t len)
 {
-    struct http_priv *t = p->priv;
+    struct attempt *t = attempt_of(p);
     if (t->chunked) {
         chunked_bytes(p, io, bytes, len);
     } else if (t->has_length) {
@@ -150,7 +165,7 @@ static bool has_body(const char *method, unsigned status)
 }
 
 /* Refused credentials have a reason of their own: the engine then looks whether their file has changed. */
-static bool refuses_us(const struct http_conf *c, const struct http_priv *t)
+static bool refuses_us(const struct http_conf *c, const struct attempt *t)
 {
     struct http_target first = http_first_target(c);
     bool has_secret = c->bearer || c->basic.user || c->url->user || c->headers.count;
@@ -161,7 +176,7 @@ static bool refuses_us(const struct http_conf *c, const struct http_priv *t)
 static void bad_status(struct vital_probe *p, const struct http1_reply *r, struct span rest)
 {
     const struct http_conf *c = p->conf;
-    struct http_priv *t = p->priv;
+    struct attempt *t = attempt_of(p);
     char wanted[128], shown[BODY_SHOWN * 4 + 16] = "";
     struct span moved = http1_field(r->fields, r->count, "Location");
     if (moved.at && r->status / 100 == 3)
@@ -180,7 +195,7 @@ static bool is_redirect(const struct http_conf *c, const struct http1_reply *r)
     return kind && c->redirects != HTTP_REDIRECTS_NONE && http1_field(r->fields, r->count, "Location").at;
 }
 
-static void keep_status(struct http_priv *t, const struct http1_reply *r)
+static void keep_status(struct attempt *t, const struct http1_reply *r)
 {
     char reason[REASON_SHOWN];
     t->status = r->status;
@@ -191,7 +206,7 @@ static void keep_status(struct http_priv *t, const struct http1_reply *r)
 static void head_done(struct vital_probe *p, struct vital_io *io, const struct http1_reply *r, struct span rest)
 {
     const struct http_conf *c = p->conf;
-    struct http_priv *t = p->priv;
+    struct attempt *t = attempt_of(p);
     keep_status(t, r);
     if (is_redirect(c, r)) {
         redirect(p, io, r);
@@ -220,7 +235,7 @@ static void head_done(struct vital_probe *p, struct vital_io *io, const struct h
 /* Usually the head comes in one piece and is read where it lies. */
 static void head_bytes(struct vital_probe *p, struct vital_io *io, const char *bytes, size_t len)
 {
-    struct http_priv *t = p->priv;
+    struct attempt *t = attempt_of(p);
     struct http1_reply r;
     struct buf whole = { 0 };
     const char *why = NULL;
@@ -251,24 +266,17 @@ static void stream_open(struct vital_probe *p, struct vital_io *io, void *arg)
 {
     (void)arg;
     const struct http_conf *c = p->conf;
-    struct http_priv *t = p->priv;
+    struct attempt *t = attempt_of(p);
     struct http_target first = http_first_target(c);
-    struct buf later = BUF(REQUEST_MAX), *out = &t->request;
     bool trusted = http_same_origin(&first, &t->target);
-    if (t->hops) {
-        out = &later;
-        http_request_fixed(c, &t->target, trusted, t->method, out);
-    }
     bool with_body = (c->body || !strcmp(t->method, "POST") || !strcmp(t->method, "PUT") || !strcmp(t->method, "PATCH")) &&
                      !strcmp(t->method, c->method);
-    size_t fixed = t->hops ? 0 : t->fixed;
-    const char *wrong = http_request_rest(p, c, trusted, with_body, out);
+    struct buf request = BUF(REQUEST_MAX);
+    const char *wrong = http_request(p, c, &t->target, trusted, t->method, with_body, &request);
     if (!wrong)
-        p->host->write(io, out->data, out->len);
-    mem_wipe(out->data + fixed, out->len - fixed); /* there may be secrets in it */
-    out->len = fixed;
-    out->over = false;
-    buf_free(&later);
+        p->host->write(io, request.data, request.len);
+    mem_wipe(request.data, request.len); /* there may be secrets in it */
+    buf_free(&request);
     if (wrong)
         fail(p, VITAL_R_CONFIG, "%s", wrong);
 }
@@ -276,7 +284,7 @@ static void stream_open(struct vital_probe *p, struct vital_io *io, void *arg)
 static void stream_data(struct vital_probe *p, struct vital_io *io, void *arg, const char *bytes, size_t len)
 {
     (void)arg;
-    struct http_priv *t = p->priv;
+    struct attempt *t = attempt_of(p);
     if (!t->first_byte)
         t->first_byte = vital_now(p);
     if (t->in_body)
@@ -288,7 +296,7 @@ static void stream_data(struct vital_probe *p, struct vital_io *io, void *arg, c
 static void stream_closed(struct vital_probe *p, struct vital_io *io, void *arg, enum vital_reason reason, const char *text)
 {
     (void)arg;
-    struct http_priv *t = p->priv;
+    struct attempt *t = attempt_of(p);
     char where[300];
     if (reason == VITAL_R_OK && t->in_body && !t->chunked && !t->has_length) {
         body_bytes(p, io, "", 0, true);
@@ -298,7 +306,7 @@ static void stream_closed(struct vital_probe *p, struct vital_io *io, void *arg,
     http_target_text(&t->target, where, sizeof where);
     report(p);
     net_report(p, io, t->began);
-    drop(t);
+    drop(p);
     net_closed(p, reason, text, where, doing);
 }
 
@@ -306,7 +314,7 @@ static void dial(struct vital_probe *p)
 {
     static const struct vital_stream_ops ops = { stream_open, stream_data, stream_closed };
     const struct http_conf *c = p->conf;
-    struct http_priv *t = p->priv;
+    struct attempt *t = attempt_of(p);
     const struct vital_dial d = {
         .host = t->target.host, .port = t->target.port, .unix_path = t->target.unix_path,
         .tls = t->target.tls ? c->tls : NULL, .alpn = t->target.tls ? "http/1.1" : NULL,
@@ -319,7 +327,7 @@ static void dial(struct vital_probe *p)
 
 /* ---- redirects -------------------------------------------------------------------------------------------- */
 
-static const char *refuse_redirect(const struct http_conf *c, const struct http_priv *t, const struct http_target *to)
+static const char *refuse_redirect(const struct http_conf *c, const struct attempt *t, const struct http_target *to)
 {
     if (t->hops >= c->max_redirects)
         return "one redirect too many";
@@ -335,7 +343,7 @@ static const char *refuse_redirect(const struct http_conf *c, const struct http_
 static void redirect(struct vital_probe *p, struct vital_io *io, const struct http1_reply *r)
 {
     const struct http_conf *c = p->conf;
-    struct http_priv *t = p->priv;
+    struct attempt *t = attempt_of(p);
     struct url *u = mem_alloc(sizeof *u);
     struct span location = http1_field(r->fields, r->count, "Location");
     char shown[BODY_SHOWN * 4 + 16];
@@ -365,33 +373,21 @@ static void redirect(struct vital_probe *p, struct vital_io *io, const struct ht
 static void http_start(struct vital_probe *p)
 {
     const struct http_conf *c = p->conf;
-    struct http_priv *t = p->priv;
+    struct http_priv *kept = p->priv;
+    struct attempt *t = kept->now = mem_alloc(sizeof *t);
     t->target = http_first_target(c);
     t->method = c->method;
-    t->hops = 0;
-    t->first_byte = 0;
-    t->status = 0;
     t->head = BUF(HTTP1_REPLY_HEAD_MAX + 16384);
-    if (!t->fixed) {
-        t->request = BUF(REQUEST_MAX);
-        http_request_fixed(c, &t->target, true, t->method, &t->request);
-        t->fixed = t->request.len;
-        t->json = c->json.count ? mem_alloc(c->json.count * sizeof *t->json) : NULL;
-    }
+    if (c->json.count && !kept->json)
+        kept->json = mem_alloc(c->json.count * sizeof *kept->json);
     t->began = vital_now(p);
     dial(p);
-}
-
-static void http_cancel(struct vital_probe *p)
-{
-    drop(p->priv);
 }
 
 static void http_release(struct vital_probe *p)
 {
     struct http_priv *t = p->priv;
-    drop(t);
-    buf_free(&t->request);
+    drop(p);
     mem_free(t->json);
 }
 
@@ -423,6 +419,6 @@ const struct vital_module http_module = {
     .outside = true,
     .prepare = http_prepare,
     .start = http_start,
-    .cancel = http_cancel,
+    .cancel = drop,
     .release = http_release,
 };

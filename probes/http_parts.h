@@ -58,11 +58,10 @@ struct http_target http_url_target(const struct url *);
 bool http_same_origin(const struct http_target *, const struct http_target *);
 const char *http_target_text(const struct http_target *, char *room, size_t size);      /* host:port, for people */
 
-/* The part of a request that never changes: without secrets, trace and the closing empty line.
- * trusted: the target is the configured one, so it gets the configured headers and may see the secrets. */
-void http_request_fixed(const struct http_conf *, const struct http_target *, bool trusted, const char *method, struct buf *);
-/* The rest. NULL, or why it cannot be sent. */
-const char *http_request_rest(struct vital_probe *, const struct http_conf *, bool trusted, bool with_body, struct buf *);
+/* NULL, or why it cannot be sent. trusted: the target is the configured one, so it gets the configured headers and may see
+ * the secrets. */
+const char *http_request(struct vital_probe *, const struct http_conf *, const struct http_target *, bool trusted, const char *method,
+                         bool with_body, struct buf *);
 bool http_is_token(const char *text);
 
 /* Where `location` leads from `at`. NULL, or what is wrong. */

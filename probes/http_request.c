@@ -79,9 +79,12 @@ static void add_host(const struct http_target *t, struct buf *out)
     }
 }
 
-void http_request_fixed(const struct http_conf *c, const struct http_target *t, bool trusted, const char *method, struct buf *out)
+static void add_fixed(const struct http_conf *c, const struct http_target *t, bool trusted, const char *method, struct buf *out)
 {
-    buf_printf(out, "%s %s HTTP/1.1\r\nHost: ", method, t->path);
+    buf_text(out, method);
+    buf_char(out, ' ');
+    buf_text(out, t->path);
+    buf_text(out, " HTTP/1.1\r\nHost: ");
     if (c->host && trusted)
         buf_text(out, c->host);
     else
@@ -177,9 +180,11 @@ static void add_traceparent(struct buf *out)
     buf_text(out, "-00\r\n");
 }
 
-const char *http_request_rest(struct vital_probe *p, const struct http_conf *c, bool trusted, bool with_body, struct buf *out)
+const char *http_request(struct vital_probe *p, const struct http_conf *c, const struct http_target *t, bool trusted, const char *method,
+                         bool with_body, struct buf *out)
 {
     const char *wrong = NULL;
+    add_fixed(c, t, trusted, method, out);
     if (trusted)
         wrong = add_authorization(p, c, out);
     if (trusted && !wrong)

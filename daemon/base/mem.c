@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* An arena grows in chunks as large as all of it so far: there is one per probe, and most hold a few hundred bytes. */
-enum { ARENA_FIRST = 256, ARENA_CHUNK = 65536, ARENA_ALIGN = 16 };
+/* An arena grows by a quarter of what it is: there is one per probe, and most hold a few hundred bytes. */
+enum { ARENA_LEAST = 128, ARENA_CHUNK = 65536, ARENA_ALIGN = 16 };
 
 /* Helper threads allocate too. */
 static atomic_uint_fast64_t count, fail_at;
@@ -85,7 +85,7 @@ uint64_t mem_count(void)
 
 struct chunk {
     struct chunk *next;
-    size_t used, size;
+    uint32_t used, size;
     _Alignas(ARENA_ALIGN) char data[];
 };
 
@@ -99,27 +99,40 @@ struct arena *arena_new(void)
     return mem_alloc(sizeof(struct arena));
 }
 
+static struct chunk *add_chunk(struct arena *a, size_t size)
+{
+    size_t share = a->size / 4, room = share < ARENA_LEAST ? ARENA_LEAST : share < ARENA_CHUNK ? share : ARENA_CHUNK;
+    room = size > room ? size : room;
+    if (room > UINT32_MAX)
+        out_of_memory(room);
+    struct chunk *c = mem_alloc(sizeof *c + room);
+    c->size = (uint32_t)room;
+    c->next = a->chunks;
+    a->chunks = c;
+    a->size += sizeof *c + room;
+    return c;
+}
+
+static void *take(struct arena *a, size_t size, size_t align)
+{
+    struct chunk *c = a->chunks;
+    size_t from = c ? (c->used + align - 1) & ~(align - 1) : 0;
+    if (!c || from > c->size || c->size - from < size) {
+        c = add_chunk(a, size);
+        from = 0;
+    }
+    c->used = (uint32_t)(from + size);
+    return c->data + from;
+}
+
 void *arena_alloc(struct arena *a, size_t size)
 {
-    size = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
-    struct chunk *c = a->chunks;
-    if (!c || c->size - c->used < size) {
-        size_t room = a->size < ARENA_FIRST ? ARENA_FIRST : a->size < ARENA_CHUNK ? a->size : ARENA_CHUNK;
-        room = size > room ? size : room;
-        c = mem_alloc(sizeof *c + room);
-        c->size = room;
-        c->next = a->chunks;
-        a->chunks = c;
-        a->size += sizeof *c + room;
-    }
-    void *block = c->data + c->used;
-    c->used += size;
-    return block;
+    return take(a, size, ARENA_ALIGN);
 }
 
 char *arena_copy_n(struct arena *a, const char *text, size_t len)
 {
-    char *copy = arena_alloc(a, len + 1);
+    char *copy = take(a, len + 1, 1);
     memcpy(copy, text, len);
     return copy;
 }

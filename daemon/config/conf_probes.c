@@ -98,11 +98,12 @@ struct conf_options *build_options(struct build *b, const struct build_type *t, 
     o->data = arena_alloc(o->arena, t->module->conf_size);
     if (opt_decode(&s, map, what, t->module->opts, o->data) && prepare(b, t->module, map, what, o->data))
         o->target = make_target(o->arena, t->module, o->data);
-    struct vital_secret **kept = arena_alloc(o->arena, (s.secret_count + 1) * sizeof(struct vital_secret *));
-    if (s.secret_count)
+    if (s.secret_count) {
+        struct vital_secret **kept = arena_alloc(o->arena, s.secret_count * sizeof(struct vital_secret *));
         memcpy(kept, s.secrets, s.secret_count * sizeof(struct vital_secret *));
-    o->secrets = (const struct vital_secret *const *)kept;
-    o->secret_count = s.secret_count;
+        o->secrets = (const struct vital_secret *const *)kept;
+        o->secret_count = s.secret_count;
+    }
     mem_free(s.secrets);
     return o;
 }

@@ -165,6 +165,10 @@ static bool set_default(struct opt_scope *s, const struct vital_opt *row, void *
         return opt_defaults(s, row->rows, field_of(row, data));
     if (!row->def)
         return true;
+    if (row->type == VITAL_STRING) { /* as it stands: a row lives as long as the program */
+        *(const char **)field_of(row, data) = row->def;
+        return true;
+    }
     struct diag_place nowhere = { 0 };
     struct arena *scratch = arena_new();
     struct node *n = strchr("[{", *row->def) && *row->def ? yaml_parse(scratch, NULL, row->def, strlen(row->def), s->diag)

@@ -107,7 +107,7 @@ bool opt_decode_pairs(struct opt_scope *s, const struct vital_opt *row, const st
 
 /* ---- URLs --------------------------------------------------------------------------------------------------- */
 
-static const struct { const char *scheme, *port; bool tls; } schemes[] = {
+static const struct scheme { const char *name, *port; bool tls; } schemes[] = {
     { "http", "80", false },          { "https", "443", true },     { "ws", "80", false },       { "wss", "443", true },
     { "redis", "6379", false },       { "rediss", "6379", true },   { "postgres", "5432", false }, { "postgresql", "5432", false },
     { "mysql", "3306", false },       { "mariadb", "3306", false }, { "smtp", "25", false },     { "smtps", "465", true },
@@ -117,20 +117,18 @@ static const struct { const char *scheme, *port; bool tls; } schemes[] = {
     { "https+unix", NULL, true },
 };
 
-static const char *default_port(const char *scheme)
+static const struct scheme *find_scheme(const char *name)
 {
-    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
-        if (!strcmp(schemes[i].scheme, scheme))
-            return schemes[i].port;
+    for (size_t i = 0; name && i < sizeof schemes / sizeof *schemes; i++)
+        if (!strcmp(schemes[i].name, name))
+            return &schemes[i];
     return NULL;
 }
 
-static bool is_tls_scheme(const char *scheme)
+static bool is_tls_scheme(const char *name)
 {
-    for (size_t i = 0; scheme && i < sizeof schemes / sizeof *schemes; i++)
-        if (!strcmp(schemes[i].scheme, scheme))
-            return schemes[i].tls;
-    return false;
+    const struct scheme *known = find_scheme(name);
+    return known && known->tls;
 }
 
 /* Query parameters whose value must not be shown. */
@@ -192,11 +190,12 @@ static const char *some(struct opt_scope *s, const char *text)
 static const struct vital_url *keep_url(struct opt_scope *s, const struct url *u, bool has_path)
 {
     struct vital_url *out = arena_alloc(s->arena, sizeof *out);
-    out->scheme = some(s, u->scheme);
+    const struct scheme *known = find_scheme(u->scheme);
+    out->scheme = known ? known->name : some(s, u->scheme);
     out->host = some(s, u->host);
     out->port = some(s, u->port);
-    if (!out->port && !*u->unix_path)
-        out->port = default_port(u->scheme);
+    if (!out->port && !*u->unix_path && known)
+        out->port = known->port;
     out->path = *u->path ? arena_printf(s->arena, "%s%s", *u->path == '/' ? "" : "/", u->path) : has_path ? "/" : NULL;
     out->user = u->has_user ? arena_copy(s->arena, u->user) : NULL;
     if (u->has_password)
@@ -208,15 +207,18 @@ static const struct vital_url *keep_url(struct opt_scope *s, const struct url *u
 
 bool opt_decode_url(struct opt_scope *s, const struct vital_opt *row, const struct node *n, void *field)
 {
-    const struct vital_secret *text = opt_read_secret(s, row, n);
+    const struct vital_secret *from = n->kind == NODE_MAP ? from_source(s, row, n) : NULL;
+    const char *text = from ? from->value : n->kind == NODE_MAP ? NULL : opt_text(s, row, n);
     if (!text)
         return false;
     struct url u = { 0 };
-    const char *why = url_parse(text->value, text->len, &u);
+    const char *why = url_parse(text, from ? from->len : n->len, &u);
     if (why) { /* never shown: there may be a password in it */
         opt_fail(s, n, row, "not a URL: %s", why);
     } else {
         const struct vital_url *url = keep_url(s, &u, true);
+        if (u.has_password && !from) /* libraries echo it as it was written, escapes and all */
+            opt_new_secret(s, text, n->len);
         s->scheme = url->scheme;
         *(const struct vital_url **)field = url;
     }

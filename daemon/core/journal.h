@@ -16,10 +16,10 @@ struct journal_entry {
     uint64_t id;                         /* from 1, never reused in one process */
     uint64_t wall;
     enum journal_kind kind;
-    char name[JOURNAL_NAME_MAX];         /* of the probe or group; "vitald" for self */
+    const char *name;                    /* of the probe or group; "vitald" for self */
     const char *from, *to;               /* static words: "up" "down", "pass" "fail", "normal" "paused" ... */
     const char *reason;                  /* static: code of the reason, or "" */
-    char text[JOURNAL_TEXT_MAX];
+    const char *text;                    /* name and text live until the entry gives way to a newer one */
 };
 
 void journal_add(enum journal_kind, const char *name, const char *from, const char *to, const char *reason, const char *text);

@@ -69,8 +69,11 @@ static void take_journal(struct shot *s)
 {
     struct journal_entry *copy = arena_alloc(s->arena, TRANSITIONS * sizeof *copy);
     const struct journal_entry *e;
-    while (s->journal_count < TRANSITIONS && (e = journal_get(journal_last() - s->journal_count)))
-        copy[s->journal_count++] = *e;
+    while (s->journal_count < TRANSITIONS && (e = journal_get(journal_last() - s->journal_count))) {
+        copy[s->journal_count] = *e;
+        copy[s->journal_count].name = arena_copy(s->arena, e->name);
+        copy[s->journal_count++].text = arena_copy(s->arena, e->text);
+    }
     s->journal = copy;
 }
 

@@ -53,7 +53,7 @@ static const struct picture_group groups[] = {
 };
 static const struct journal_entry entries[] = {
     { .id = 9, .wall = AGO(2), .kind = JOURNAL_PROBE, .name = "app", .from = "up", .to = "down", .reason = "bad_status", .text = HOSTILE },
-    { .id = 8, .wall = AGO(3), .kind = JOURNAL_GROUP, .name = "ready", .from = "pass", .to = "fail", .reason = "" },
+    { .id = 8, .wall = AGO(3), .kind = JOURNAL_GROUP, .name = "ready", .from = "pass", .to = "fail", .reason = "", .text = "" },
     { .id = 7, .wall = AGO(4), .kind = JOURNAL_SELF, .name = "vitald", .from = "", .to = "reloaded", .reason = "", .text = "2 probes" },
 };
 static const struct picture whole = {
