@@ -5,6 +5,7 @@
 #include "front/events.h"
 #include "front/files.h"
 #include "front/gate.h"
+#include "front/grpc.h"
 #include "front/listen.h"
 #include "front/notify.h"
 #include "front/sd.h"
@@ -32,6 +33,7 @@ bool fronts_prepare(const struct conf *conf, struct diag *diag)
 void fronts_adopt(void)
 {
     server_adopt();
+    grpc_adopt();
     files_adopt();
     agent_adopt();
     gate_adopt();
@@ -42,6 +44,7 @@ void fronts_publish(void)
 {
     files_publish();
     gate_publish();
+    grpc_publish();
     control_publish();
     events_publish();
     notify_publish();
@@ -57,5 +60,6 @@ void fronts_close(void)
     files_close();
     gate_close();
     agent_close();
+    grpc_close();
     listen_close();
 }

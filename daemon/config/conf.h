@@ -70,7 +70,8 @@ struct conf_group {
 };
 
 /* What a listener serves. */
-enum { SERVE_NONE = 0, SERVE_VERDICTS = 1, SERVE_STATUS = 2, SERVE_METRICS = 4, SERVE_EVENTS = 8, SERVE_PAGE = 16, SERVE_ALL = 31 };
+enum { SERVE_NONE = 0, SERVE_VERDICTS = 1, SERVE_STATUS = 2, SERVE_METRICS = 4, SERVE_EVENTS = 8, SERVE_PAGE = 16, SERVE_ALL = 31,
+       SERVE_GRPC = 32 /* another protocol, so not among all */ };
 /* Whom it serves. Everything is open to everybody whom `networks` admit, unless there are credentials. */
 struct conf_token {
     const struct vital_secret *sha256;     /* hashes, line by line: see base/token.h */

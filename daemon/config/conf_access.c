@@ -8,8 +8,10 @@
 #include "config/tree.h"
 
 const char *const access_words[] = { "verdicts", "status", "metrics", "events", "page", "all", NULL };
+const char *const access_listen_words[] = { "verdicts", "status", "metrics", "events", "page", "all", "grpc", NULL };
 const char *const access_open_words[] = { "verdicts", "status", "metrics", "events", "page", "all", "none", NULL };
-static const unsigned bits[] = { SERVE_VERDICTS, SERVE_STATUS, SERVE_METRICS, SERVE_EVENTS, SERVE_PAGE, SERVE_ALL, SERVE_NONE };
+static const char *const any_word[] = { "verdicts", "status", "metrics", "events", "page", "all", "none", "grpc", NULL };
+static const unsigned bits[] = { SERVE_VERDICTS, SERVE_STATUS, SERVE_METRICS, SERVE_EVENTS, SERVE_PAGE, SERVE_ALL, SERVE_NONE, SERVE_GRPC };
 static const char *const client_words[] = { "required", "optional", NULL };
 static const char *const version_words[] = { "1.2", "1.3", NULL };
 
@@ -40,8 +42,8 @@ unsigned access_bits(const struct vital_list *words)
 {
     unsigned sum = 0;
     for (uint32_t i = 0; i < words->count; i++)
-        for (unsigned w = 0; access_open_words[w]; w++)
-            if (!strcmp(access_open_words[w], ((const char *const *)words->items)[i]))
+        for (unsigned w = 0; any_word[w]; w++)
+            if (!strcmp(any_word[w], ((const char *const *)words->items)[i]))
                 sum |= bits[w];
     return sum;
 }
@@ -63,7 +65,7 @@ static const char *fault_of(const struct tls_rows *r, const struct node *tls)
     return NULL;
 }
 
-static void read_tls(struct build *b, const struct node *map, const struct tls_rows *r, struct conf_access *a)
+static void read_tls(struct build *b, const struct node *map, const struct tls_rows *r, unsigned serves, struct conf_access *a)
 {
     static const unsigned versions[] = { 12, 13 };
     const struct node *tls = map_find(map, "tls");
@@ -77,7 +79,7 @@ static void read_tls(struct build *b, const struct node *map, const struct tls_r
     char *error = NULL;
     a->settings = (struct tls_settings){ .ca = r->client_ca, .cert = r->cert, .key = r->key, .min_version = versions[r->min_version],
                                          .verify = r->client_ca, .serves = true, .demands = r->client_ca && r->client == 0,
-                                         .alpn = "http/1.1" };
+                                         .alpn = serves & SERVE_GRPC ? "h2" : "http/1.1" };
     a->names = r->client_names.items;
     a->name_count = r->client_names.count;
     a->hsts = r->hsts;
@@ -135,7 +137,7 @@ static void read_networks(struct build *b, const struct node *map, const struct 
 void access_read(struct build *b, const struct node *map, const struct access_rows *r, struct conf_listen *l)
 {
     struct conf_access *a = &l->access;
-    read_tls(b, map, &r->tls, a);
+    read_tls(b, map, &r->tls, l->serve, a);
     read_tokens(b, map, &r->tokens, a);
     read_open(b, map, &r->open, a);
     read_networks(b, map, &r->allow, l);

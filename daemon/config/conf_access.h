@@ -20,6 +20,7 @@ struct access_rows {
 };
 extern const struct vital_opt access_tls_rows[], access_token_rows[];
 extern const char *const access_words[];      /* the classes */
+extern const char *const access_listen_words[];     /* and the other protocol */
 extern const char *const access_open_words[];
 
 #define ACCESS_ROWS(st, field)                                                                                                  \

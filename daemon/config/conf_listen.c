@@ -23,7 +23,8 @@ const struct vital_opt conf_listen_rows[] = {
     VITAL_OPT(struct listen_rows, address, STRING, .flags = VITAL_REQUIRED | VITAL_BARE,
               .help = "host:port, [v6]:port, :port for every address, or unix:/path"),
     VITAL_OPT(struct listen_rows, name, STRING, .help = "its name in logs, metrics and socket units; default: the address"),
-    VITAL_OPT(struct listen_rows, serve, STRINGS, .def = "verdicts", .words = access_words, .help = "what it answers, one of these or a list"),
+    VITAL_OPT(struct listen_rows, serve, STRINGS, .def = "verdicts", .words = access_listen_words,
+              .help = "what it answers, one of these or a list; grpc makes it a gRPC listener, where only status may stand beside it"),
     VITAL_OPT(struct listen_rows, mode, STRING, .def = "0666", .help = "permissions of a unix socket, in octal"),
     VITAL_OPT(struct listen_rows, max_connections, INT, .def = "8192", .min = 1, .max = 1000000, .help = "connections at the same time"),
     VITAL_OPT(struct listen_rows, max_per_source, INT, .def = "1024", .min = 1, .max = 1000000, .help = "of these, from one address"),
@@ -69,6 +70,8 @@ static void read_listener(struct build *b, struct node *n, struct conf_listen *l
     l->name = r.name ? r.name : r.address;
     l->mode = read_mode(b, r.mode, map_find(map, "mode") ? map_find(map, "mode")->place : map->place);
     l->serve = access_bits(&r.serve);
+    if ((l->serve & SERVE_GRPC) && (l->serve & ~(unsigned)(SERVE_GRPC | SERVE_STATUS)))
+        diag_add(b->diag, DIAG_ERROR, map_find(map, "serve")->place, "`serve`: a listener speaks gRPC or HTTP, not both: leave grpc alone (or beside status, which lets it list the groups), and add a listener for the rest");
     l->max_connections = (uint32_t)r.max_connections;
     l->max_per_source = (uint32_t)r.max_per_source;
     access_read(b, map, &r.access, l);

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "config/conf.h"
 #include "front/access.h"
+#include "front/grpc.h"
 #include "front/renewal.h"
 #include "front/socket.h"
 #include "io/tls.h"
@@ -289,6 +290,10 @@ static void listener_set(struct listener *l, const struct conf_listen *c)
     l->serve = c->serve;
     l->max_connections = c->max_connections ? c->max_connections : LISTEN_CONNECTIONS;
     l->max_per_source = c->max_per_source ? c->max_per_source : l->max_connections;
+    if (l->serve & SERVE_GRPC) {
+        l->max_connections = l->max_connections < GRPC_SESSIONS ? l->max_connections : GRPC_SESSIONS;
+        l->max_per_source = l->max_per_source < GRPC_SESSIONS_OF_SOURCE ? l->max_per_source : GRPC_SESSIONS_OF_SOURCE;
+    }
     if (l->unix_path && !l->inherited && l->mode && l->mode != c->mode)
         chmod(l->unix_path, c->mode);
     l->mode = c->mode;
@@ -323,13 +328,14 @@ void listen_release(struct listener *l)
 
 static void announce(const struct listener *l)
 {
-    static const char *const classes[] = { "verdicts", "status", "metrics", "events", "page" };
+    static const char *const classes[] = { "verdicts", "status", "metrics", "events", "page", "grpc" };
+    static const char *const schemes[2][2] = { { "http://", "https://" }, { "grpc://", "grpcs://" } };
     char bound[160];
     struct buf served = BUF(256);
     for (unsigned i = 0; i < sizeof classes / sizeof *classes; i++)
         if (l->serve & 1u << i)
             buf_printf(&served, "%s%s", served.len ? ", " : "", classes[i]);
-    log_about(LOG_NOTICE, "listener", l->name, "listening on %s%s%s for %s%s", l->unix_path ? "" : l->tls ? "https://" : "http://",
+    log_about(LOG_NOTICE, "listener", l->name, "listening on %s%s%s for %s%s", l->unix_path ? "" : schemes[(l->serve & SERVE_GRPC) != 0][l->tls != NULL],
               listen_bound(l, bound, sizeof bound), l->inherited ? " (inherited)" : "", served.len ? served.data : "nothing",
               access_has_credentials(l->access) ? ", to those who may see it" : "");
     buf_free(&served);

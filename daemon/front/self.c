@@ -13,6 +13,7 @@
 #include "front/balancer.h"
 #include "front/detail.h"
 #include "front/gate.h"
+#include "front/grpc.h"
 #include "front/listen.h"
 #include "front/notify.h"
 #include "front/renewal.h"
@@ -168,6 +169,25 @@ static void add_ports(struct facts *f)
     COUNTER("gate_failures", "Times that a gate could not be opened or shut", g->failed);
 }
 
+static void add_grpc(struct facts *f)
+{
+    static const char calls[] = "gRPC calls, by method", limited[] = "gRPC connections and calls ended because a bound was hit";
+    const struct grpc_stats *s = grpc_stats();
+    COUNTER_OF("grpc_calls", calls, "method", "Check", s->checks);
+    COUNTER_OF("grpc_calls", calls, "method", "Watch", s->watches);
+    COUNTER_OF("grpc_calls", calls, "method", "List", s->lists);
+    COUNTER("grpc_calls_refused", "gRPC calls that ended with another status than OK", s->refused);
+    GAUGE("grpc_watching", "Watch calls open now", s->watching);
+    COUNTER("grpc_changes_sent", "Verdicts told to Watch calls, the first of each included", s->changes);
+    GAUGE("grpc_connections", "gRPC connections open now", s->sessions);
+    COUNTER_OF("grpc_limited", limited, "bound", "flood", s->floods);
+    COUNTER_OF("grpc_limited", limited, "bound", "not_http2", s->not_http2);
+    COUNTER_OF("grpc_limited", limited, "bound", "broken", s->broken);
+    COUNTER_OF("grpc_limited", limited, "bound", "deadline", s->late);
+    COUNTER_OF("grpc_limited", limited, "bound", "idle", s->idle);
+    COUNTER_OF("grpc_limited", limited, "bound", "watches", s->watches_refused);
+}
+
 /* A family's series stand together, so each number is a pass over the list. */
 static void add_balancers(struct facts *f)
 {
@@ -294,6 +314,7 @@ const struct view_fact *self_facts(struct arena *arena, unsigned *count)
     add_engine(&f);
     add_http(&f);
     add_ports(&f);
+    add_grpc(&f);
     add_balancers(&f);
     add_receivers(&f);
     add_io(&f);

@@ -15,6 +15,7 @@
 #include "front/connection.h"
 #include "front/detail.h"
 #include "front/events.h"
+#include "front/grpc.h"
 #include "front/guest.h"
 #include "front/handshake.h"
 #include "front/listen.h"
@@ -129,13 +130,14 @@ static bool admit(struct listener *l, const struct sockaddr_storage *from, struc
 
 static void receive(int fd, struct listener *l, struct source *source)
 {
+    handshake_done_fn *speak = l->serve & SERVE_GRPC ? grpc_open : connection_open;
     struct peer plain;
     if (l->tls) {
-        handshake_open(fd, l, source, connection_open);
+        handshake_open(fd, l, source, speak);
         return;
     }
     peer_open(&plain, fd);
-    connection_open(&plain, l, source);
+    speak(&plain, l, source);
 }
 
 /* False: nothing more to accept in this turn. */
@@ -202,6 +204,7 @@ void server_leave(void)
         l->closed = true;
         guest_let_go(&l->waiting);
     }
+    grpc_leave();
 }
 
 bool server_is_answering(void)
