@@ -3,7 +3,7 @@
 #   make            builds build/vitald, build/vitalctl, build/modules/*.so
 #   make run        installs what the build needs, builds, runs vitald without a configuration file
 #   make test       installs what the tests need, builds, runs every suite; ends with "N passed, N failed"
-#   make install    DESTDIR= prefix=            make deb               make clean | lint | docs | bench | fuzz T=60 | mutants
+#   make install    DESTDIR= prefix=            make deb | image          make clean | lint | docs | bench | fuzz T=60 | mutants
 #   SANITIZE=address,undefined or SANITIZE=thread with any of them builds under $(B)/address-undefined ...
 
 VERSION    := 0.1.0
@@ -55,7 +55,7 @@ MODULES := $(LOADED:%=$(B)/modules/%.so)
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all run test install stage deb clean lint docs bench fuzz mutants unit sim programs
+.PHONY: all run test install stage deb deb-check image image-check clean lint docs bench fuzz mutants unit sim programs
 all: $(B)/vitald $(B)/vitalctl $(B)/vitalctl-static $(MODULES)
 
 $(B)/obj/%.o: %.c Makefile
@@ -204,12 +204,23 @@ install: all $(AT)/vitald
 	    install -D -m $$mode $$f $(abspath $(DESTDIR)$(prefix))/share/doc/vitald/examples/$$f; done
 
 # build/deb/*.deb: the Debian packages, cut from one installed tree.
-stage:
+stage: $(B)/.staged
+$(B)/.staged: $(B)/vitald $(B)/vitalctl $(MODULES) $(wildcard conf/* conf/*/* man/* systemd/*) Makefile
 	@rm -rf $(B)/stage
 	@$(MAKE) --no-print-directory prefix=/usr DESTDIR=$(abspath $(B))/stage install >/dev/null
+	@touch $@
 
 deb: stage
-	@conf/debian/make-deb $(B)/stage $(B)/deb $(VERSION) $(HEAVY)
+	@conf/debian/make-deb $(B)/stage $(B)/deb $(VERSION)
+
+# build/image/vitald-core.tar and vitald-full.tar: images of nothing but the programs and the libraries they need.
+image: stage
+	@conf/container/make-image $(B)/stage $(B)/image $(VERSION)
+
+# At length: built in two places, installed into an empty Debian; the Dockerfile built upon one. Root, and some minutes.
+deb-check image-check:
+	@tests/setup package
+	@conf/$(if $(filter deb-check,$@),debian,container)/check
 
 clean:
 	rm -rf $(B)

@@ -1,5 +1,6 @@
 """vitald as an object: start it with a configuration, ask it, break it, stop it. All waiting is for facts."""
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -26,6 +27,15 @@ def wait_for(fact, what="", timeout=PATIENCE, every=0.005):
         if time.monotonic() > end:
             raise AssertionError(f"never became true: {what or fact}")
         time.sleep(every)
+
+
+def make(target):
+    """One at a time: packages and images are cut from the same tree, by tests that run side by side."""
+    with open(f"{BUILD}/.staging", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(["make", "-s", "-C", ROOT, target], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 # Below the kernel's ephemeral range, so that nobody's outgoing connection takes a port between our look and its use; each
