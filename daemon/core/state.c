@@ -35,6 +35,7 @@ void state_begin(struct state_export *e, const char *boot)
     e->bytes = BUF(STATE_SIZE_MAX);
     e->generation = core_generation();
     e->next = 0;
+    e->noted = false;
     buf_add(&e->bytes, &head, sizeof head);
     put_8(&e->bytes, (uint8_t)((engine.drain_ordered ? DRAIN_ORDERED : 0) | (engine.startup_latched ? LATCHED : 0)));
     put_64(&e->bytes, engine.draining_since);
@@ -84,6 +85,24 @@ static void put_probe(struct buf *b, const struct probe *p)
     put_history(b, r);
 }
 
+static void (*put_note)(struct buf *);
+
+void state_on_note(void (*put)(struct buf *))
+{
+    put_note = put;
+}
+
+static void add_note(struct buf *b)
+{
+    size_t at = b->len;
+    put_32(b, 0);
+    if (put_note)
+        put_note(b);
+    uint32_t len = (uint32_t)(b->len - at - sizeof len);
+    if (!b->over)
+        memcpy(b->data + at, &len, sizeof len);
+}
+
 bool state_continue(struct state_export *e, uint32_t probes)
 {
     if (e->generation != core_generation())
@@ -91,7 +110,11 @@ bool state_continue(struct state_export *e, uint32_t probes)
     const struct world *w = engine.world;
     for (; probes-- && e->next < w->conf->probe_count; e->next++)
         put_probe(&e->bytes, w->probes[e->next]);
-    return e->next == w->conf->probe_count;
+    if (e->next < w->conf->probe_count)
+        return false;
+    if (!e->noted)
+        add_note(&e->bytes);
+    return e->noted = true;
 }
 
 /* ---- in ---- */
@@ -100,6 +123,7 @@ static struct {
     char *bytes;
     size_t len;
     char boot[STATE_BOOT];
+    char *note;
 } kept;
 
 void state_restore(char *bytes, size_t len, const char *boot)
@@ -108,6 +132,20 @@ void state_restore(char *bytes, size_t len, const char *boot)
     kept.bytes = bytes;
     kept.len = len;
     snprintf(kept.boot, sizeof kept.boot, "%s", boot);
+}
+
+char *state_take_note(void)
+{
+    char *note = kept.note;
+    kept.note = NULL;
+    return note;
+}
+
+static void take_note(struct state_reader *in)
+{
+    uint32_t len = get_32(in);
+    mem_free(kept.note);
+    kept.note = len && len <= in->left ? mem_copy_n(in->at, len) : NULL;
 }
 
 /* How the times in the bytes become times of this boot's clock. */
@@ -306,6 +344,7 @@ void state_apply(struct world *w, uint64_t now)
         if (!in.broken)
             take_probe(w, &s, &at);
     }
+    take_note(&in);
     tell(&at, &head);
     mem_free(kept.bytes);
     kept.bytes = NULL;
@@ -331,5 +370,5 @@ const char *state_check(const char *bytes, size_t len)
     }
     for (uint32_t n = get_32(&in); n && !in.broken; n--)
         get_probe(&in, &at, &s);
-    return in.broken || in.left ? "it is damaged: its parts do not fit together" : NULL;
+    return in.broken || get_32(&in) != in.left || in.broken ? "it is damaged: its parts do not fit together" : NULL;
 }

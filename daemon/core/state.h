@@ -24,10 +24,15 @@ struct state_export {
     struct buf bytes;
     uint64_t generation;
     uint32_t next;                      /* the probe whose turn it is */
+    bool noted;
     char boot[STATE_BOOT];
 };
 void state_begin(struct state_export *, const char *boot);
 bool state_continue(struct state_export *, uint32_t probes);     /* so many more; true: complete. After a reload it begins anew */
+/* What somebody else wants to be kept with it: text that means nothing here. put is called at the end of each export. */
+void state_on_note(void (*put)(struct buf *));
+/* The text that was restored, once core_adopt() has taken the states over: heap, the caller's; NULL = none. */
+char *state_take_note(void);
 /* Writes the checksum: what remains, for another thread. */
 void state_seal(struct buf *);
 

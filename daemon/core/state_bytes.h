@@ -9,7 +9,7 @@
 
 #include "core/state.h"
 
-enum { STATE_VERSION = 1, STATE_TEXT = 512 };
+enum { STATE_VERSION = 2, STATE_TEXT = 512 };
 #define STATE_MAGIC UINT64_C(0x3154535f4c415456)   /* "VTAL_ST1" on little endian; another order reads another number */
 
 struct state_head {

@@ -1,7 +1,9 @@
 #include "front/notify.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/mem.h"
@@ -9,7 +11,9 @@
 #include "core/core.h"
 #include "core/journal.h"
 #include "core/picture.h"
+#include "core/state.h"
 #include "front/notify_facts.h"
+#include "front/notify_note.h"
 #include "front/notify_outlet.h"
 #include "front/notify_policy.h"
 #include "io/loop.h"
@@ -220,10 +224,11 @@ static void move_tracks(struct receiver *r, const struct conf *c, const struct c
     policy_open(&r->policy, &rule, c->probe_count + c->group_count);
     for (uint32_t i = policy_open_from(&old, 0); i != UINT32_MAX; i = policy_open_from(&old, i + 1)) {
         uint64_t since;
+        uint32_t cover;
         if (map[i] != UINT32_MAX)
             continue;
         struct notice *n = notice_plain(NOTICE_RESOLVED, host, all.name_of[i], i >= all.probe_count, "it is configured no more");
-        policy_told(&old, i, &since);
+        policy_told(&old, i, &since, &cover);
         n->since = clock_wall_of(since);
         notice_seal(n);
         tell_all(r, n);
@@ -263,14 +268,81 @@ static void adopt_one(struct list *into, const struct conf *c, const struct conf
     r->next = 0;
 }
 
-/* What an earlier process knew was told by it. */
-static void assume_told(const struct conf *c, const struct picture *pic)
+/* ---- what outlives the process ---- */
+
+static uint32_t find_subject(bool is_group, const char *name)
 {
-    struct arena *arena = arena_new();
-    const struct policy_fact *facts = facts_take(c, pic, arena);
+    uint32_t at = is_group ? core_group_find(name, strlen(name)) : core_probe_find(name, strlen(name));
+    return at == UINT32_MAX ? at : is_group ? all.probe_count + at : at;
+}
+
+static void note_one(struct buf *out, const struct receiver *r, uint32_t subject, uint32_t cover, enum level level, uint64_t since)
+{
+    struct note_line l = { .is_group = subject >= all.probe_count, .cover_is_group = cover >= all.probe_count, .level = level, .since = clock_wall_of(since) };
+    snprintf(l.receiver, sizeof l.receiver, "%s", r->name);
+    snprintf(l.name, sizeof l.name, "%s", all.name_of[subject]);
+    snprintf(l.cover, sizeof l.cover, "%s", all.name_of[cover]);
+    note_put(out, &l);
+}
+
+/* What was told but not delivered is not noted; what is over but was not told so still is. */
+static void note_subject(struct buf *out, const struct receiver *r, uint32_t subject)
+{
+    uint64_t since;
+    uint32_t cover;
+    enum level told = policy_told(&r->policy, subject, &since, &cover);
+    uint32_t by = cover == UINT32_MAX ? subject : cover;
+    bool owes = false, owes_end = false, over;
+    for (uint32_t i = 0; i < r->outlet_count; i++) {
+        owes |= queue_owes(&r->outlets[i]->queue, by >= all.probe_count, all.name_of[by], &over);
+        owes_end |= over;
+    }
+    if (told > LEVEL_PASS ? !owes && cover != UINT32_MAX : owes_end)
+        note_one(out, r, subject, by, told > LEVEL_PASS ? told : LEVEL_FAIL, since);
+}
+
+static void put_notes(struct buf *out)
+{
     LIST_EACH(at, &all.receivers)
-        policy_assume(&receiver_of(at)->policy, facts, receiver_of(at)->watched, clock_now());
-    arena_free(arena);
+        for (uint32_t i = policy_next(&receiver_of(at)->policy, 0); i != UINT32_MAX; i = policy_next(&receiver_of(at)->policy, i + 1))
+            note_subject(out, receiver_of(at), i);
+}
+
+static void take_notes(void)
+{
+    char *text = state_take_note();
+    const char *at = text ? text : "";
+    uint64_t now = clock_now(), wall = clock_wall();
+    struct note_line l;
+    while (note_next(&at, &l)) {
+        struct receiver *r = find(l.receiver);
+        uint32_t subject = find_subject(l.is_group, l.name), cover = find_subject(l.cover_is_group, l.cover);
+        uint64_t age = l.since < wall ? wall - l.since : 0;
+        if (r && subject != UINT32_MAX && cover != UINT32_MAX)
+            policy_restore(&r->policy, subject, l.level, cover, now > age ? now - age : 1, now);
+    }
+    mem_free(text);
+}
+
+/* Alertmanager forgets what is not sent again, so a new process, or a new outlet, begins with all that is open. */
+static void on_open(void *arg, const struct policy_event *e)
+{
+    const struct look *l = arg;
+    struct notice *n = notice_of(l->picture, e);
+    for (uint32_t i = 0; i < l->receiver->outlet_count; i++)
+        if (l->receiver->outlets[i]->queue.is_set)
+            outlet_tell(l->receiver->outlets[i], n);
+    notice_release(n);
+}
+
+static void fill_sets(const struct picture *pic)
+{
+    LIST_EACH(at, &all.receivers) {
+        struct receiver *r = receiver_of(at);
+        struct look l = { r, pic };
+        for (uint32_t i = policy_open_from(&r->policy, 0); i != UINT32_MAX; i = policy_open_from(&r->policy, i + 1))
+            policy_retell(&r->policy, i, on_open, &l);
+    }
 }
 
 void notify_adopt(void)
@@ -278,6 +350,8 @@ void notify_adopt(void)
     const struct conf *c = core_conf();
     struct list new = { &new, &new };
     if (!c->receiver_count && list_empty(&all.receivers)) {
+        if (!all.begun)
+            mem_free(state_take_note());
         all.begun = true;
         return;
     }
@@ -295,8 +369,10 @@ void notify_adopt(void)
     }
     keep_names(c);
     if (!all.begun)
-        assume_told(c, pic);
+        take_notes();
+    fill_sets(pic);
     all.begun = true;
+    state_on_note(put_notes);
     arena_free(arena);
     picture_free(pic);
 }

@@ -368,23 +368,24 @@ uint64_t policy_run(struct policy *p, const struct policy_fact *facts, const boo
 
 /* ---- between processes and configurations ---- */
 
-void policy_assume(struct policy *p, const struct policy_fact *facts, const bool *watched, uint64_t now)
+void policy_restore(struct policy *p, uint32_t subject, enum level told, uint32_t cover, uint64_t since, uint64_t now)
 {
-    for (uint32_t i = 0; i < p->count; i++) {
-        enum level level = level_of(p, &facts[i]);
-        if (!watched[i] || facts[i].unknown || level == LEVEL_PASS)
-            continue;
-        struct policy_track *t = track_of(p, i, now);
-        t->seen = t->told = level;
-        t->opened = t->told_at = now;
-        t->cover = facts[i].cause_count ? facts[facts[i].causes[0]].root : facts[i].root;
-        if (t->cover != i) {          /* even where nobody watches the root: then it ends with it */
-            struct policy_track *top = track_of(p, t->cover, now);
-            top->seen = top->told = LEVEL_FAIL;
-            top->opened = top->told_at = now;
-            top->cover = t->cover;
-        }
-    }
+    struct policy_track *t = track_of(p, subject, now);
+    t->seen = t->told = told;
+    t->cover = cover;
+    t->opened = since;
+    t->told_at = now;
+}
+
+void policy_retell(struct policy *p, uint32_t subject, policy_tell_fn *tell_fn, void *arg)
+{
+    const struct policy_track *t = p->tracks[subject];
+    struct policy_event e = { .status = t->flap_told ? NOTICE_FLAPPING : NOTICE_FIRING, .subject = subject, .level = t->told, .since = t->opened,
+                              .changes = t->flap_told ? t->change_count : 0, .with = p->with };
+    for (uint32_t i = 0; i < p->count; i++)
+        if (i != subject && p->tracks[i] && p->tracks[i]->told > LEVEL_PASS && p->tracks[i]->cover == subject)
+            p->with[e.with_count++] = i;
+    tell_fn(arg, &e);
 }
 
 static uint32_t moved(const uint32_t *map, uint32_t subject)
@@ -405,6 +406,13 @@ void policy_move(struct policy *from, uint32_t subject, struct policy *to, uint3
         t->told = LEVEL_PASS;         /* what it rode on is gone: it speaks for itself */
 }
 
+uint32_t policy_next(const struct policy *p, uint32_t at)
+{
+    while (at < p->count && !p->tracks[at])
+        at++;
+    return at < p->count ? at : NOBODY;
+}
+
 uint32_t policy_open_from(const struct policy *p, uint32_t at)
 {
     while (at < p->count && !is_open(p, at))
@@ -412,8 +420,10 @@ uint32_t policy_open_from(const struct policy *p, uint32_t at)
     return at < p->count ? at : NOBODY;
 }
 
-enum level policy_told(const struct policy *p, uint32_t subject, uint64_t *since)
+enum level policy_told(const struct policy *p, uint32_t subject, uint64_t *since, uint32_t *cover)
 {
-    *since = p->tracks[subject] ? p->tracks[subject]->opened : 0;
-    return p->tracks[subject] ? p->tracks[subject]->told : LEVEL_PASS;
+    const struct policy_track *t = p->tracks[subject];
+    *since = t ? t->opened : 0;
+    *cover = t ? t->cover : NOBODY;
+    return t ? t->told : LEVEL_PASS;
 }

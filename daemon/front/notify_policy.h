@@ -59,13 +59,17 @@ void policy_open(struct policy *, const struct policy_rule *, uint32_t count);
 void policy_close(struct policy *);
 /* One look. watched: by subject. Returns when to look again, TIME_NEVER: when something changes. */
 uint64_t policy_run(struct policy *, const struct policy_fact *, const bool *watched, uint64_t now, policy_tell_fn *, void *arg);
-/* What is so already was told: by an earlier process. */
-void policy_assume(struct policy *, const struct policy_fact *, const bool *watched, uint64_t now);
+/* What an earlier process has told: under whose name, since when. */
+void policy_restore(struct policy *, uint32_t subject, enum level told, uint32_t cover, uint64_t since, uint64_t now);
+/* Tells what is open at `subject` once more, as it is: for one who has not heard of it. */
+void policy_retell(struct policy *, uint32_t subject, policy_tell_fn *, void *arg);
 /* A reload: the track of `from` goes on as subject `at` of `to`; covers follow through map (UINT32_MAX: gone). */
 void policy_move(struct policy *from, uint32_t subject, struct policy *to, uint32_t at, const uint32_t *map);
+/* What is remembered at all: the next one from `at`, or UINT32_MAX. */
+uint32_t policy_next(const struct policy *, uint32_t at);
 /* What is told and goes on under its own name. NULL-free iteration: the next one from `at`, or UINT32_MAX. */
 uint32_t policy_open_from(const struct policy *, uint32_t at);
-/* For what is open at `subject`: since when, and at which level. */
-enum level policy_told(const struct policy *, uint32_t subject, uint64_t *since);
+/* What was told of it, since when, and under whose name (UINT32_MAX: nobody's). */
+enum level policy_told(const struct policy *, uint32_t subject, uint64_t *since, uint32_t *cover);
 
 #endif

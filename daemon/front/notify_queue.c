@@ -11,9 +11,9 @@ void queue_open(struct queue *q, unsigned max, bool is_set)
     list_init(&q->items);
 }
 
-static struct queue_item *item_of(struct list *at)
+static struct queue_item *item_of(const struct list *at)
 {
-    return LIST_OWNER(at, struct queue_item, link);
+    return LIST_OWNER((uintptr_t)at, struct queue_item, link);
 }
 
 static void drop(struct queue *q, struct queue_item *i)
@@ -68,6 +68,21 @@ static void append(struct queue *q, struct notice *n, uint64_t ended, uint64_t n
     list_init(&i->link);
     list_append(&q->items, &i->link);
     q->count++;
+}
+
+bool queue_owes(const struct queue *q, bool is_group, const char *name, bool *over)
+{
+    *over = false;
+    bool owes = false;
+    LIST_EACH(at, &q->items) {
+        const struct queue_item *i = item_of(at);
+        bool end = i->ended || i->notice->status == NOTICE_RESOLVED;
+        if (i->notice->is_group != is_group || strcmp(i->notice->name, name) != 0 || i->notice->status == NOTICE_REMINDER)
+            continue;
+        *over |= end;
+        owes |= !end && !i->told;
+    }
+    return owes;
 }
 
 static void replace(struct queue_item *i, struct notice *n)
@@ -150,7 +165,7 @@ static void settle(struct queue *q, bool gone)
         if (i->sending && gone && (!q->is_set || i->ended))
             drop(q, i);
         else
-            i->sending = false;
+            i->told |= i->sending && gone, i->sending = false;
     }
 }
 

@@ -21,7 +21,7 @@ struct queue_item {
     struct notice *notice;
     uint64_t at;                     /* since when it waits */
     uint64_t ended;                  /* alerts: wall clock; 0 = it fires */
-    bool sending;
+    bool sending, told;              /* told: alerts that were delivered once */
 };
 
 struct queue {
@@ -39,6 +39,8 @@ void queue_limits(struct queue *, unsigned max, uint64_t retry_for, uint64_t res
 void queue_add(struct queue *, struct notice *, uint64_t now);         /* holds it */
 /* What is to be sent now, or NULL: the first message, or any alert (then all of them are). Too old ones are dropped. */
 struct queue_item *queue_take(struct queue *, uint64_t now);
+/* Something about this subject waits to be delivered for the first time; *over: that it is over. */
+bool queue_owes(const struct queue *, bool is_group, const char *name, bool *over);
 enum queue_result { QUEUE_DELIVERED, QUEUE_REFUSED, QUEUE_RETRY };
 /* retry_after 0: none given. chance: 0..1, for the jitter. */
 void queue_done(struct queue *, enum queue_result, uint64_t retry_after, double chance, uint64_t now);

@@ -25,7 +25,7 @@ QUICK = "defaults: { interval: 100ms, timeout: 80ms, interval_unsettled: 50ms, f
 class Receiver:
     """An HTTP server that keeps what is posted; answer(path, headers, body) -> (status, headers) decides."""
 
-    def __init__(self, answer=None, tls=None):
+    def __init__(self, answer=None, tls=None, port=0):
         self.got, outer = [], self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -42,7 +42,7 @@ class Receiver:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*tls)
@@ -290,12 +290,27 @@ def test_nothing_is_told_twice_by_a_reload_or_a_restart():
             wait_for(lambda: chat.titles() == [("firing", "db")] * 2, "who is new is told")
             v.reload(config.replace("chat:", "chat2:").replace("probes: {", "probes: { ok: { exec: [/bin/true] },"))
             v.wait_state("ok", "up")
-        with Vitald(config) as v:
+            wait_for(lambda: b"chat2 pdb" in open(f"{t.dir}/state", "rb").read(), "it is kept")
+        with Vitald(config.replace("chat:", "chat2:")) as v:
             v.wait_state("db", "down")
             t.set(True)
             v.wait_state("db", "up")
             wait_for(lambda: len(chat.got) == 3, "its end")
             assert chat.titles() == [("firing", "db")] * 2 + [("resolved", "db")]
+
+
+def test_what_was_never_delivered_is_told_after_a_restart():
+    port = free_port()
+    with Target() as t:
+        config = QUICK + (f"state_file: {t.dir}/state\nprobes: {{ db: {t.probe()} }}\n"
+                          f"notify: {{ chat: {{ webhook: 'http://127.0.0.1:{port}/', group_wait: 0 }} }}\n")
+        with Vitald(config) as v:
+            v.wait_code("/readyz", 200)
+            t.set(False)
+            wait_for(lambda: receivers(v)["chat:webhook"]["retried"], "nobody is there")
+        with Receiver(port=port) as chat, Vitald(config) as v:
+            wait_for(lambda: chat.got, "told now")
+            assert chat.titles() == [("firing", "db")] and chat.messages()[0]["groups"] == ["ready"]
 
 
 class Alertmanager:
@@ -335,6 +350,7 @@ def test_a_real_alertmanager_hears_of_it_keeps_it_and_sees_it_resolved():
         urls = ", ".join(f"{{ url: 'http://127.0.0.1:{am.port}', labels: {{ team: shop }}, resend: 1s }}" for am in both)
         config = QUICK + (f"probes: {{ db: {t.probe()}, a: {{ file: {t.path}, depends_on: [db] }} }}\n"
                           f"notify: {{ prom: {{ alertmanager: [{urls}], group_wait: 200ms }} }}\n")
+        config += f"state_file: {t.dir}/state\n"
         v = stack.enter_context(Vitald(config))
         v.wait_code("/readyz", 200)
         t.set(False)
@@ -349,6 +365,11 @@ def test_a_real_alertmanager_hears_of_it_keeps_it_and_sees_it_resolved():
         assert later["startsAt"] == one["startsAt"] and later["fingerprint"] == one["fingerprint"]
         shown = subprocess.run(["amtool", f"--alertmanager.url=http://127.0.0.1:{both[0].port}", "alert", "query"], capture_output=True, text=True)
         assert "VitaldProbeDown" in shown.stdout, shown
+        v.stop()
+        v = stack.enter_context(Vitald(config))                     # a restart keeps it alive, as the same
+        last = both[0].alerts()["VitaldProbeDown"]
+        later = wait_for(lambda: (a := both[0].alerts().get("VitaldProbeDown")) and a["endsAt"] > last["endsAt"] and a, "the next process sends it again")
+        assert later["fingerprint"] == one["fingerprint"] and later["annotations"]["affected"] == "a"
         t.set(True)
         for am in both:
             wait_for(lambda: not am.alerts(), "it is resolved")

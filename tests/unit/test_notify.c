@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "front/notify_note.h"
 #include "front/notify_policy.h"
 #include "front/notify_queue.h"
 
@@ -214,7 +215,13 @@ TEST(an_earlier_process_has_told_it)
 {
     begin(&usual);
     set("p- a- x- R-x");
-    policy_assume(&w.policy, w.facts, w.watched, 1000 * USEC_S);
+    policy_restore(&w.policy, P, LEVEL_FAIL, P, 900 * USEC_S, 1000 * USEC_S);
+    policy_restore(&w.policy, A, LEVEL_FAIL, P, 900 * USEC_S, 1000 * USEC_S);
+    policy_restore(&w.policy, X, LEVEL_FAIL, X, 900 * USEC_S, 1000 * USEC_S);
+    policy_restore(&w.policy, R, LEVEL_FAIL, X, 900 * USEC_S, 1000 * USEC_S);
+    buf_reset(&w.told);
+    policy_retell(&w.policy, P, record, NULL);
+    CHECK_TEXT(w.told.data, "firing p+a");
     CHECK_TEXT(at(10), "");
     set("x+ R+");
     at(20);
@@ -408,4 +415,40 @@ TEST(texts_are_tame_and_facts_are_true)
     CHECK(json_element(&v, 0).kind == JSON_STRING && json_element(&v, 1).kind == JSON_NONE);
     buf_free(&out);
     notice_release(n);
+}
+
+/* ---- what outlives the process ---- */
+
+TEST(notes_are_read_as_they_were_written_and_nothing_else_is)
+{
+    const struct note_line written = { .receiver = "chat", .name = "ready", .is_group = true, .cover = "db", .level = LEVEL_FAIL, .since = 1234567890123456 };
+    struct note_line l;
+    struct buf out = BUF(1024);
+    note_put(&out, &written);
+    CHECK_TEXT(out.data, "chat gready 2 1234567890123456 pdb\n");
+    buf_text(&out, "chat gready 0 1 pdb\nchat\n\n chat pdb 9 1 pdb\nchat pdb 2 x pdb\nchat pa 1 5 pa");
+    const char *at = out.data;
+    CHECK(note_next(&at, &l) && !memcmp(&l, &written, sizeof l));
+    CHECK(note_next(&at, &l));
+    CHECK_TEXT(l.name, "a");
+    CHECK_INT(l.level, LEVEL_WARN);
+    CHECK(!note_next(&at, &l));
+    buf_free(&out);
+}
+
+TEST(what_is_owed_is_known)
+{
+    struct queue q;
+    bool over;
+    queue_open(&q, 10, true);
+    queue_limits(&q, 10, 3600 * USEC_S, 60 * USEC_S);
+    CHECK(!queue_owes(&q, false, "a", &over) && !over);
+    add(&q, NOTICE_FIRING, "a", 1);
+    CHECK(queue_owes(&q, false, "a", &over) && !over && !queue_owes(&q, true, "a", &over));
+    first(&q, 1);
+    queue_done(&q, QUEUE_DELIVERED, 0, 0.5, 2);
+    CHECK(!queue_owes(&q, false, "a", &over) && !over);
+    add(&q, NOTICE_RESOLVED, "a", 3);
+    CHECK(!queue_owes(&q, false, "a", &over) && over);
+    queue_close(&q);
 }
