@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -150,7 +151,7 @@ scrape_configs: [{{ job_name: vitald, static_configs: [{{ targets: ["127.0.0.1:{
 
     def until(self, fact, what, timeout=3 * PATIENCE):
         def tried():
-            with contextlib.suppress(OSError, AssertionError):
+            with contextlib.suppress(OSError, AssertionError, ValueError):      # not there yet, 503 without JSON
                 return fact()
         try:
             return wait_for(tried, what, timeout, every=0.1)
