@@ -57,7 +57,7 @@ char *fetch_url(const char *text, const char *path, struct url *u)
     if (wrong)
         return mem_printf("%s: %s; write it like http://127.0.0.1:8686/readyz", text, wrong);
     if (!strcmp(u->scheme, "https"))
-        return mem_printf("%s: vitalctl has no TLS; ask a plain listener, such as http://127.0.0.1:8686", text);
+        return mem_printf("%s: vitalctl has no TLS: ask the daemon over its control socket (leave --url away) or a unix-socket listener (unix:/PATH), or use curl", text);
     if (*u->scheme && strcmp(u->scheme, "http") != 0 && strcmp(u->scheme, "unix") != 0 && strcmp(u->scheme, "http+unix") != 0)
         return mem_printf("%s: %s is not a scheme vitalctl knows: use http, unix or http+unix", text, u->scheme);
     if (!*u->port && !*u->unix_path)

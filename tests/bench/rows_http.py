@@ -124,7 +124,7 @@ def handshakes(server, host_file, seconds=2):
 
 def tls_listener():
     options = subprocess.run([os.path.join(BUILD, "vitald"), "--dump-options=yaml"], capture_output=True, text=True).stdout
-    if not re.search(r"^#? +tls:", options.split("# listen:")[1].split("\n\n")[0], re.M):
+    if not re.search(r"^#? +tls:", options.split("# listen:", 1)[1].split("\n\n")[0], re.M):
         raise Unavailable("the listeners of this build do not speak TLS")
     ours, peer = [], []
     with Nginx(tls=True) as nginx:
