@@ -41,6 +41,7 @@ struct renewal {
     struct zygote_call *call;
     bool changed;                    /* since it was read, or it was never read */
     bool working, gone, failed;
+    uint64_t told_day;               /* that the certificate ends soon: once a day */
     /* what the helper thread has made */
     struct vital_tls *built;
     struct access_tokens *read;
@@ -188,6 +189,18 @@ static void look_at_next(struct renewal *r)
         rest(r);
 }
 
+/* It grows old while nobody restarts us. */
+static void remind(struct renewal *r)
+{
+    uint64_t today = clock_wall() / USEC_S / DAY_S;
+    bool first = !r->told_day;
+    if (!r->listener->tls || r->told_day == today)
+        return;
+    r->told_day = today;
+    if (!first && tls_expires(r->listener->tls) < (int64_t)(clock_wall() / USEC_S) + SOON_DAYS * DAY_S)
+        renewal_tell(r->listener);
+}
+
 static void on_time(struct timer *t, uint64_t now)
 {
     struct renewal *r = LIST_OWNER(t, struct renewal, timer);
@@ -201,6 +214,7 @@ static void on_time(struct timer *t, uint64_t now)
         tls_renew_tickets(r->listener->tls);
         r->tickets_at = now + TICKETS_LAST;
     }
+    remind(r);
     r->at = 0;
     look_at_next(r);
     if (r->call)

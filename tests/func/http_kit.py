@@ -1,8 +1,13 @@
 """A vitald in which everything is there at once, and what it serves, as sets of names: for comparing with the manuals."""
+import functools
 import json
 import os
 import re
 import signal
+import socket
+import ssl
+import subprocess
+import tempfile
 import time
 
 from daemon import ROOT, Vitald, free_port, wait_for
@@ -10,10 +15,23 @@ from daemon import ROOT, Vitald, free_port, wait_for
 HAPROXY = "UP 2/3; name=web/s1; node=lb1; weight=100/300; scur=13/22; qcur=1"
 
 
+@functools.cache
+def identity():
+    """A certificate that signs itself, with its key in the same file."""
+    holder = tempfile.TemporaryDirectory(prefix="vt")
+    path = f"{holder.name}/s.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=localhost",
+                    "-keyout", path, "-out", f"{path}.crt"], check=True, capture_output=True)
+    with open(f"{path}.crt") as crt, open(path, "a") as both:
+        both.write(crt.read())
+    return path, holder
+
+
 def config(database):
     return f"""listen:
   - {{ address: "127.0.0.1:0", serve: all }}
   - {{ address: "127.0.0.1:0", name: guarded, serve: all, tokens: [{{ sha256: {"ab" * 32} }}] }}
+  - {{ address: "127.0.0.1:0", name: secure, serve: all, tls: {{ cert: {identity()[0]}, hsts: 1d }} }}
 notify: {{ nobody: {{ webhook: "http://127.0.0.1:{free_port()}/hook" }} }}
 defaults: {{ interval: 200ms, rise: 1, fall: 1, jitter: 0% }}
 probes:
@@ -50,6 +68,19 @@ def rich(database="postgres://u@127.0.0.1:1/x"):
 def guarded(d):
     """The port that wants a token."""
     return int(re.findall(r"listening on http://127\.0\.0\.1:(\d+)", d.log())[1])
+
+
+def secure(d, request):
+    """What the listener that speaks TLS answers to these bytes."""
+    context = ssl.create_default_context(cafile=f"{identity()[0]}.crt")
+    context.check_hostname = False
+    port = int(re.findall(r"listening on https://127\.0\.0\.1:(\d+)", d.log())[0])
+    with context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=5)) as s:
+        s.sendall(request)
+        got = b""
+        while chunk := s.recv(65536):
+            got += chunk
+        return got
 
 
 def stall(d):

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from daemon import ROOT, Vitald, wait_for
-from http_kit import HAPROXY, NAMED, fields, guarded, rich, stall
+from http_kit import HAPROXY, NAMED, fields, guarded, rich, secure, stall
 
 
 def page(name):
@@ -221,6 +221,7 @@ def test_every_header_that_is_sent_is_told(daemon):
     take(daemon.raw(b"HEAD /events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
     take(daemon.raw(b"GET /status HTTP/1.0\r\n\r\n", port=guarded(daemon)))
     take(daemon.raw(b"garbage\r\n\r\n"))
+    take(secure(daemon, b"GET / HTTP/1.0\r\n\r\n"))
     told = set(told_words("ANSWER HEADERS"))
     assert sent - told == set()
     # what only large bodies have: tests of the scrape see both
