@@ -282,7 +282,7 @@ def test_certificates_are_believed(images, podman, ca):
     config = HTTPS.format(port=server.port)
     os.chmod(ca.dir, 0o755)
     name, port = podman.start(name_of(images, "core"), config)
-    wait_for(lambda: state(port, "web") == ("down", "certificate"), "not believed", every=0.05)
+    wait_for(lambda: state(port, "web") == ("down", "cert_untrusted"), "not believed", every=0.05)
     name, port = podman.start(name_of(images, "core"), config, "-v", f"{ca.ca}:/etc/ssl/certs/ca-certificates.crt:ro")
     wait_for(lambda: state(port, "web") == ("up", "ok"), "believed", every=0.05)
 
