@@ -119,14 +119,15 @@ $(B)/modules/%.so: probes/%.c Makefile
 	    -shared -o $@ $(filter %.c,$^) -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(libs_$*)
 
 # The parts of a heavy module, and what all of them share, are compiled into it, and into its unit test: they are not in the archive.
+tests_of = $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_probe_$(1).c tests/unit/test_probe_$(1)_*.c))
 define module_parts
 $(B)/modules/$(1).so: $(wildcard probes/$(1)_*.[ch]) probes/found.c probes/found.h
-$(B)/tests/test_probe_$(1): private parts := $(wildcard probes/$(1).c probes/$(1)_*.c) probes/found.c $(libs_$(1))
-$(B)/tests/test_probe_$(1): $(wildcard probes/$(1).c probes/$(1)_*.[ch]) probes/found.c probes/found.h
+$(call tests_of,$(1)): private parts := $(wildcard probes/$(1).c probes/$(1)_*.c) probes/found.c $(libs_$(1))
+$(call tests_of,$(1)): $(wildcard probes/$(1).c probes/$(1)_*.[ch]) probes/found.c probes/found.h
 endef
 $(foreach m,$(HEAVY),$(eval $(call module_parts,$(m))))
 
-$(B)/tests/%: tests/unit/%.c tests/unit/unit.h $(B)/libvitald.a
+$(B)/tests/%: tests/unit/%.c $(wildcard tests/unit/*.h) $(B)/libvitald.a
 	@mkdir -p $(@D)
 	$(call say,TEST)
 	$(Q)$(COMPILE) -Wno-unused-function -Itests/unit -Itests/sim -o $@ $< $(parts) $(LINK) $(B)/libvitald.a $(LIBS)

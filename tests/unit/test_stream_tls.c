@@ -1,0 +1,224 @@
+#include "unit.h"
+#include "throwaway_ca.h"
+
+#include "stream_stage.h"
+
+/* ---- TLS: a server in a process of its own, which does as it is told ---- */
+
+static struct issued ca;
+static struct vital_tls *trusting;
+
+enum manner { ECHO, ABRUPT, RESET, SILENT, TALK_PLAIN, WANT_CERTIFICATE, FLOOD, STARTTLS };
+
+static _Noreturn void serve_tls(int listener, SSL_CTX *ctx, enum manner manner, int report)
+{
+    char bytes[16384] = "";
+    signal(SIGPIPE, SIG_IGN);
+    int peer = accept(listener, NULL, NULL);
+    if (manner == SILENT)
+        pause();
+    if (manner == TALK_PLAIN) {
+        dprintf(peer, "220 hello\r\n");
+        pause();
+    }
+    if (manner == STARTTLS) {
+        dprintf(peer, "220 hello\r\n");
+        if (recv(peer, bytes, sizeof bytes, 0) <= 0)
+            _exit(1);
+        dprintf(peer, "220 go\r\n");
+    }
+    SSL *ssl = SSL_new(ctx);
+    SSL_set_fd(ssl, peer);
+    int done = SSL_accept(ssl), n = done == 1 ? SSL_read(ssl, bytes, sizeof bytes) : 0;
+    if (manner == RESET)
+        reset(peer);
+    if (manner == ABRUPT)
+        close(peer);
+    if (manner == FLOOD)
+        for (unsigned i = 0; i < 40; i++)
+            SSL_write(ssl, bytes, sizeof bytes);
+    if (manner == ECHO || manner == STARTTLS)
+        SSL_write(ssl, bytes, n);
+    if (manner == ECHO || manner == FLOOD)
+        SSL_shutdown(ssl);
+    int end = SSL_read(ssl, bytes, sizeof bytes);
+    bool goodbye = SSL_get_error(ssl, end) == SSL_ERROR_ZERO_RETURN;
+    if (write(report, goodbye ? "g" : "-", 1) != 1)
+        _exit(1);
+    _exit(0);
+}
+
+static int reported;
+static pid_t server;
+
+static void serving_as(enum manner manner, const char *names, int to)
+{
+    int ends[2];
+    ca = issue(NULL, "Test CA", NULL, -1, 100);
+    struct issued it = issue(&ca, "the server", names, -20, to);
+    int listener = listen_on(AF_INET, "127.0.0.1", NULL);
+    CHECK_INT(pipe(ends), 0);
+    server = fork();
+    if (server == 0) {
+        SSL_CTX *ctx = serving(&it);
+        X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), ca.cert);
+        if (manner == WANT_CERTIFICATE)
+            SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+        close(ends[0]);
+        serve_tls(listener, ctx, manner, ends[1]);
+    }
+    close(listener);
+    close(ends[1]);
+    reported = ends[0];
+    issued_free(&it);
+    char path[64], *error;
+    snprintf(path, sizeof path, "/tmp/vitald-ca-%d.pem", (int)getpid());
+    write_cert(path, ca.cert);
+    trusting = tls_context(&(struct tls_settings){ .ca = path, .verify = true }, &error);
+    CHECK(trusting != NULL);
+    unlink(path);
+    start();
+}
+
+static void tls_finish(void)
+{
+    finish();
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+    tls_release(trusting);
+    issued_free(&ca);
+}
+
+#define TO_TLS { .host = "127.0.0.1", .port = port, .tls = trusting, .tls_name = "a.test" }
+
+TEST(a_talk_over_tls)
+{
+    static struct seen s = { .say = "hello" };
+    serving_as(ECHO, "DNS:a.test", 10);
+    dial(&s, (struct vital_dial)TO_TLS);
+    until(&s.closes);
+    CHECK_INT(s.opens, 1);
+    CHECK_TEXT(s.info.tls_version, "TLSv1.3");
+    CHECK(s.info.tls > 0 && s.info.connect > 0);
+    CHECK_INT(s.len, 5);
+    CHECK_INT(s.reason, VITAL_R_OK);
+    CHECK(s.cert_count >= 1);
+    CHECK_TEXT(s.subject, "CN = the server");
+    tls_finish();
+}
+
+TEST(tls_ends_are_told_apart)
+{
+    static struct seen s[2];
+    static const struct { enum manner manner; enum vital_reason reason; } table[] = { { ABRUPT, VITAL_R_OK }, { RESET, VITAL_R_RESET } };
+    for (unsigned i = 0; i < 2; i++) {
+        s[i].say = "hello";
+        serving_as(table[i].manner, "DNS:a.test", 10);
+        dial(&s[i], (struct vital_dial)TO_TLS);
+        until(&s[i].closes);
+        CHECK_INT(s[i].opens, 1);
+        CHECK_INT(s[i].reason, table[i].reason);
+        tls_finish();
+    }
+}
+
+TEST(closing_says_goodbye)
+{
+    char said = 0;
+    serving_as(STARTTLS, "DNS:a.test", 10);
+    static struct seen plain = { .say = "STARTTLS\r\n" };
+    dial(&plain, (struct vital_dial)TO_PORT);
+    while (!plain.len || plain.data[plain.len - 1] != '\n' || !strstr(plain.data, "go"))
+        turn();
+    CHECK_INT(plain.opens, 1);
+    plain.say = "secret";
+    plain.len = plain.datas = 0;
+    CHECK(stream_starttls(plain.stream, trusting, "a.test", NULL));
+    CHECK_INT(plain.opens, 1); /* not inside */
+    CHECK(!stream_write(plain.stream, "x", 1)); /* nothing in the clear from now on */
+    until(&plain.datas);
+    CHECK_INT(plain.opens, 2);
+    CHECK(!strncmp(plain.data, "secret", 6));
+    CHECK(!stream_starttls(plain.stream, trusting, "a.test", NULL)); /* once */
+    stream_close(plain.stream);
+    loop_reap();
+    CHECK_INT(read(reported, &said, 1), 1);
+    CHECK_INT(said, 'g');
+    tls_finish();
+}
+
+TEST(a_starttls_with_the_wrong_name_fails_later)
+{
+    static struct seen s = { .say = "STARTTLS\r\n" };
+    serving_as(STARTTLS, "DNS:a.test", 10);
+    dial(&s, (struct vital_dial)TO_PORT);
+    while (!strstr(s.data, "go"))
+        turn();
+    CHECK(stream_starttls(s.stream, trusting, "b.test", NULL));
+    CHECK_INT(s.closes, 0);
+    until(&s.closes);
+    CHECK_INT(s.reason, VITAL_R_CERT_NAME);
+    CHECK(s.cert_count >= 1);
+    tls_finish();
+}
+
+TEST(a_refused_certificate_is_shown_at_the_end)
+{
+    static struct seen expired, other;
+    serving_as(ECHO, "DNS:a.test", -1);
+    dial(&expired, (struct vital_dial)TO_TLS);
+    until(&expired.closes);
+    CHECK_INT(expired.opens, 0);
+    CHECK_INT(expired.reason, VITAL_R_CERT_EXPIRED);
+    CHECK_TEXT(expired.subject, "CN = the server");
+    CHECK(strstr(expired.text, "has expired") != NULL);
+    tls_finish();
+    serving_as(ECHO, "DNS:a.test", 10);
+    dial(&other, (struct vital_dial){ .host = "127.0.0.1", .port = port, .tls = trusting });
+    until(&other.closes);
+    CHECK_INT(other.reason, VITAL_R_CERT_NAME);
+    tls_finish();
+}
+
+TEST(a_wanted_client_certificate_is_a_failure_of_tls_not_an_empty_answer)
+{
+    static struct seen s = { .say = "GET / HTTP/1.1\r\n\r\n" };
+    serving_as(WANT_CERTIFICATE, "DNS:a.test", 10);
+    dial(&s, (struct vital_dial)TO_TLS);
+    until(&s.closes);
+    CHECK_INT(s.reason, VITAL_R_TLS);
+    CHECK(strstr(s.text, "client certificate") != NULL);
+    tls_finish();
+}
+
+TEST(a_peer_without_tls_is_told_apart_from_a_silent_one)
+{
+    static struct seen plain, silent;
+    serving_as(TALK_PLAIN, "DNS:a.test", 10);
+    dial(&plain, (struct vital_dial)TO_TLS);
+    until(&plain.closes);
+    CHECK_INT(plain.reason, VITAL_R_TLS);
+    CHECK(strstr(plain.text, "does not speak TLS") != NULL);
+    tls_finish();
+    serving_as(SILENT, "DNS:a.test", 10);
+    dial(&silent, (struct vital_dial)TO_TLS);
+    for (uint64_t end = clock_now() + 50 * USEC_MS; clock_now() < end;) {
+        loop_wait(end);
+        timer_run(loop_timers(), clock_now());
+    }
+    CHECK_INT(silent.opens + silent.closes, 0);
+    CHECK(loop_turns() < 20);
+    stream_close(silent.stream);
+    tls_finish();
+}
+
+TEST(a_tls_flood_is_read_whole)
+{
+    static struct seen s = { .say = "hello" };
+    serving_as(FLOOD, "DNS:a.test", 10);
+    dial(&s, (struct vital_dial)TO_TLS);
+    until(&s.closes);
+    CHECK_INT(s.len, 40 * 16384);
+    CHECK_INT(s.reason, VITAL_R_OK);
+    tls_finish();
+}
