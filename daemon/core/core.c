@@ -12,6 +12,7 @@
 #include "core/journal.h"
 #include "core/probe.h"
 #include "core/sched.h"
+#include "core/stall.h"
 #include "core/world.h"
 
 struct engine engine;
@@ -38,10 +39,10 @@ bool engine_is_starting(void)
 
 /* ---- what time alone brings ---- */
 
+/* Waking up is all: whatever the turn does begins with catching up. */
 static void wake(struct timer *t, uint64_t now)
 {
-    (void)t;
-    engine_catch_up(now);
+    (void)t, (void)now;
 }
 
 static void end_startup(struct timer *t, uint64_t now)
@@ -63,10 +64,8 @@ static void end_stall(struct timer *t, uint64_t now)
 
 void engine_catch_up(uint64_t now)
 {
-    /* A suspended machine is not a stalled daemon: that time ages everything. */
-    uint64_t gap = now > engine.expected ? now - engine.expected : 0, slept = gap > STALL_GAP ? clock_slept() - engine.slept : 0;
-    if (gap > slept && gap - slept > STALL_GAP)
-        core_stalled(gap - slept);
+    if (stall_size(now, engine.expected, 0)) /* how long it slept is dearer to find out */
+        core_stalled(stall_size(now, engine.expected, clock_slept() - engine.slept));
     if (timer_next(&engine.expiries) <= now)
         timer_run(&engine.expiries, now);
 }
@@ -77,19 +76,15 @@ static uint64_t lease_of(const struct probe *p, uint64_t gap, uint64_t now)
 {
     uint64_t again = p->conf->timeout + ATTEMPT_AGAIN;
     uint64_t until = now + (again < p->conf->max_age ? again : p->conf->max_age);
-    uint64_t stale_at = probe_stale_at(p);
-    if (stale_at >= until)
-        return 0;
-    return gap < until - stale_at ? stale_at + gap : until;
+    return stall_lease(probe_stale_at(p), gap, until);
 }
 
 void core_stalled(uint64_t gap)
 {
     uint64_t now = clock_now();
-    engine.expected = TIME_NEVER; /* once per standstill, whoever notices first */
     if (!engine.world || gap <= STALL_GAP || engine.stall_noticed)
         return;
-    engine.stall_noticed = true;
+    engine.stall_noticed = true; /* once per standstill, whoever notices first */
     char span[CLOCK_TEXT], text[64 + CLOCK_TEXT];
     engine.stats.stalls++;
     engine.stalled = gap;

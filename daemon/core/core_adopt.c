@@ -16,20 +16,20 @@ static struct probe *find_old(const struct world *old, const char *name)
     return index == UINT32_MAX ? NULL : old->probes[index];
 }
 
+/* Without a module there is nothing decoded to compare, and nothing to lose. */
 static bool same_type(const struct probe *old, const struct conf_probe *conf)
 {
-    return !strcmp(old->conf->type, conf->type) && old->options->module == conf->options->module;
+    return old->options->module && old->options->module == conf->options->module;
 }
 
-/* Without a module there is nothing decoded to compare, and nothing to lose. */
 static bool can_move(const struct probe *old, const struct conf_probe *conf)
 {
-    return same_type(old, conf) && old->options->module && conf_options_equal(old->options, conf->options);
+    return same_type(old, conf) && conf_options_equal(old->options, conf->options);
 }
 
 static bool can_inherit(const struct probe *old, const struct conf_probe *conf)
 {
-    return same_type(old, conf) && old->options->module && conf_options_same_target(old->options, conf->options);
+    return same_type(old, conf) && conf_options_same_target(old->options, conf->options);
 }
 
 /* Until startup has latched everything is as at boot: nothing may be left out. */

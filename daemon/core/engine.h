@@ -13,7 +13,6 @@ struct world;
 
 enum {
     SLOT = 8000,                 /* starts lie on these, deadlines round up to them: wake-ups coalesce by themselves */
-    STALL_GAP = 1000000,         /* standing still longer than this is a stall */
     ATTEMPT_AGAIN = 1000000,     /* after a stall: a probe has its timeout and this to be attempted again */
     STALL_SHOWN = 60000000,      /* how long answers speak of it at most */
     PENDING_EXTRA = 1000000,     /* a member that is new by reload is left out for its timeout and this */

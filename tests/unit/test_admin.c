@@ -35,10 +35,13 @@ TEST(drain_fails_what_drains)
     open_two();
     uint64_t version = kit_verdict("ready").version;
     kit_pass_time(USEC_S);
+    uint64_t told = journal_last() + 1;
     admin_drain(false);
     admin_drain(false);
     CHECK(admin_is_draining() && !admin_drain_is_ordered());
     CHECK_INT(admin_draining_since(), kit_time);
+    CHECK_INT(journal_get(told)->kind, JOURNAL_SELF);
+    CHECK_TEXT(journal_get(told)->to, "draining");
     struct verdict v = kit_verdict("ready");
     CHECK(v.level == LEVEL_FAIL && v.why == WHY_DRAINING && v.draining && v.version != version);
     CHECK_INT(v.code, 599);
@@ -78,6 +81,42 @@ TEST(paused_keeps_its_last_state_and_never_becomes_stale)
     CHECK_INT(kit_level("ready"), LEVEL_PASS);
     kit_turn();
     CHECK_INT(kit_fake(&a->handle)->starts, starts + 1);
+    kit_close();
+}
+
+/* From one forced level to another, and from a mode that has a level to one that has the same by chance. */
+TEST(each_change_of_an_order_is_journalled_and_nothing_else)
+{
+    open_two();
+    uint64_t last = journal_last();
+    order(MODE_FORCED, LEVEL_WARN, 0);
+    CHECK_INT(journal_get(++last)->kind, JOURNAL_MODE);
+    order(MODE_FORCED, LEVEL_WARN, 100 * USEC_S);
+    order(MODE_FORCED, LEVEL_FAIL, 0);
+    unsigned modes = 0;
+    for (uint64_t id = last + 1; id <= journal_last(); id++)
+        modes += journal_get(id)->kind == JOURNAL_MODE;
+    CHECK_INT(modes, 1);
+    last = journal_last();
+    order(MODE_MAINTENANCE, LEVEL_PASS, 0);
+    order(MODE_PAUSED, LEVEL_PASS, 0);
+    modes = 0;
+    for (uint64_t id = last + 1; id <= journal_last(); id++)
+        modes += journal_get(id)->kind == JOURNAL_MODE;
+    CHECK_INT(modes, 2);
+    kit_close();
+}
+
+TEST(what_is_stale_when_it_is_paused_stays_stale_although_nobody_asked)
+{
+    open_two();
+    struct probe *a = kit_find_probe("a");
+    a->record.fresh_from = kit_time + 1 - a->conf->max_age;
+    probe_arm_expiry(a);
+    CHECK_INT(probe_state(a), STATE_UP);
+    kit_time++;
+    order(MODE_PAUSED, LEVEL_PASS, 0);
+    CHECK_INT(probe_state(a), STATE_UNKNOWN);
     kit_close();
 }
 

@@ -218,6 +218,23 @@ TEST(causes_are_failing_leaves_below_failing_members)
     kit_close();
 }
 
+TEST(a_group_is_shown_with_those_that_advise_it)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "a");
+    kit_probe(&w, "b");
+    kit_probe(&w, "elsewhere");
+    kit_group(&w, "inner", GROUP_ALL, 0, "", "b");
+    kit_group(&w, "outer", GROUP_ALL, 1, "a", "inner");
+    kit_open();
+    core_adopt(kit_conf(&w));
+    const struct picture *o = picture_group(core_group_find("outer", 5));
+    CHECK_INT(o->probe_count, 2);
+    CHECK_INT(o->group_count, 2);
+    picture_free(o);
+    kit_close();
+}
+
 TEST(groups_show_their_members_and_rule)
 {
     struct kit_world w = kit_world();

@@ -323,6 +323,7 @@ TEST(three_mistakes_quarantine)
     until_running("a");
     probe_number(a, 0, NULL, NAN);
     CHECK(a->quarantined);
+    CHECK(!timer_is_set(&a->plan.timer));
     CHECK_TEXT(journal_get(journal_last())->to, "quarantined");
     CHECK_TEXT(journal_get(journal_last())->reason, "module_bug");
     CHECK_INT(probe_state(a), STATE_UP);

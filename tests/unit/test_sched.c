@@ -1,5 +1,6 @@
 #include "unit.h"
 
+#include "core/stall.h"
 #include "world_kit.h"
 
 enum { LOG_MAX = 4096 };
@@ -239,6 +240,22 @@ TEST(starts_keep_the_order_in_which_they_fell_due)
     }
     CHECK_INT(starts, 40);
     CHECK_INT(in_flight_max, 1);
+    kit_close();
+}
+
+TEST(an_order_to_run_is_due_now)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "a");
+    kit_open();
+    core_adopt(kit_conf(&w));
+    struct probe *a = kit_find_probe("a");
+    CHECK(a->plan.due >= kit_time);
+    a->plan.due = kit_time + 5 * USEC_S;
+    char *error = admin_run("a");
+    CHECK_TEXT(error, NULL);
+    CHECK_INT(a->plan.due, kit_time);
+    CHECK_INT(a->plan.regular, kit_time);
     kit_close();
 }
 

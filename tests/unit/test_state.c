@@ -73,12 +73,20 @@ static enum level level_of(const char *group)
     return v.level;
 }
 
+static uint64_t since_of(const char *group)
+{
+    struct verdict v;
+    core_verdict(core_group_find(group, strlen(group)), &v);
+    return v.since;
+}
+
 TEST(a_restart_is_no_event)
 {
     open_world();
     run("db");
     run("web");
-    uint64_t since = probe("db")->record.since, due = probe("db")->plan.regular;
+    uint64_t since = probe("db")->record.since, due = probe("db")->plan.regular, group_since = since_of("ready");
+    CHECK(group_since && group_since <= now_is);
     CHECK_INT(level_of("ready"), LEVEL_PASS);
     pass(60 * USEC_S);
     restart("boot-1", "boot-1", 2 * USEC_S);
@@ -87,6 +95,7 @@ TEST(a_restart_is_no_event)
     const struct probe *p = probe("db");
     CHECK_INT(probe_state(p), STATE_UP);
     CHECK_INT(p->record.since, since);
+    CHECK_INT(since_of("ready"), group_since);
     CHECK_INT(p->plan.regular, due);
     CHECK_INT(p->record.history.count, 1);
     CHECK_TEXT(p->record.text, "scripted");
@@ -135,6 +144,7 @@ TEST(another_boot_proves_nothing)
     size_t len;
     char *bytes = saved("boot-1", &len);
     uint64_t since_wall = clock_wall_of(probe("db")->record.since);
+    CHECK(probe("db")->plan.regular >= now_is);
     small_close();
     now_is = 10 * USEC_S;      /* the clock began anew, before all that is in the file */
     wall_is += 5 * USEC_S;
@@ -147,6 +157,69 @@ TEST(another_boot_proves_nothing)
     pass(86400 * USEC_S * 3);
     core_publish(now_is);
     CHECK_INT(probe_state(probe("db")), STATE_UNKNOWN);
+    small_close();
+}
+
+/* Its age is a difference: late in the day as good as early. */
+TEST(what_is_not_yet_stale_is_not)
+{
+    open_world();
+    pass(80000 * USEC_S);
+    run("db");
+    run("web");
+    restart("b", "b", 86399 * USEC_S);
+    CHECK_INT(probe_state(probe("db")), STATE_UP);
+    CHECK(probe("db")->record.sampled);
+    small_close();
+}
+
+TEST(what_has_to_be_measured_anew_does_not_wait_for_its_turn)
+{
+    open_world();
+    run("db");
+    run("web");
+    probe("db")->plan.regular = now_is + 3000 * USEC_S;
+    restart("boot-1", "boot-2", USEC_S);
+    CHECK(probe("db")->record.stale);
+    CHECK(probe("db")->plan.regular <= now_is + FIRST_URGENT);
+    small_close();
+}
+
+/* Bytes are put into the history of the last probe in the file, and its count says so. */
+static char *with_history(const char *bytes, size_t *len, unsigned count)
+{
+    enum { EACH = 5 };
+    const char *text = NULL;
+    for (const char *at = bytes; (at = memmem(at, *len - (size_t)(at - bytes), "scripted", 8)); at++)
+        text = at;
+    size_t before = (size_t)(text - bytes) + 9, more = (count - 1) * EACH;
+    struct buf b = BUF(64 * 1024);
+    buf_add(&b, bytes, before);
+    b.data[before - 1] = (char)count;
+    for (size_t i = 0; i < more; i++)
+        buf_char(&b, '\0');
+    buf_add(&b, bytes + before, *len - before);
+    state_seal(&b);
+    *len = b.len;
+    return buf_take(&b);
+}
+
+TEST(a_history_is_as_long_as_it_may_be_and_no_longer)
+{
+    open_world();
+    run("db");
+    run("web");
+    size_t len, full = 0;
+    char *bytes = saved("b", &len);
+    full = len;
+    char *most = with_history(bytes, &full, PICTURE_HISTORY);
+    CHECK_TEXT(state_check(most, full), NULL);
+    full = len;
+    char *too_many = with_history(bytes, &full, PICTURE_HISTORY + 1);
+    CHECK(state_check(too_many, full));
+    mem_free(bytes);
+    mem_free(most);
+    mem_free(too_many);
     small_close();
 }
 

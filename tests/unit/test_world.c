@@ -254,6 +254,41 @@ TEST(some_leaves_can_be_taken_out_of_the_question)
     kit_close();
 }
 
+TEST(a_question_about_everything)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "p1");
+    kit_probe(&w, "f1");
+    kit_group(&w, "live", GROUP_ALL, 1, "p1", "");
+    kit_group(&w, "startup", GROUP_HAD_OUTCOME, 0, "p1", "");
+    kit_group(&w, "health", GROUP_ALL, 1, "p1", "");
+    kit_group(&w, "ready", GROUP_ALL, 4, "live startup health f1", "");
+    begin(&w);
+    kit_pass_time(10 * USEC_S);
+    uint32_t ready = core_group_find("ready", 5), f1 = core_probe_find("f1", 2);
+    struct verdict v;
+    CHECK_INT(kit_level("ready"), LEVEL_FAIL);
+    core_verdict_without(ready, &f1, 1, &v);
+    CHECK_INT(v.level, LEVEL_PASS);
+    kit_close();
+}
+
+TEST(those_that_only_advise_are_attempted_early_too)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "p1");
+    for (unsigned i = 0; i < 20; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "p-a%u", i);
+        kit_probe(&w, name);
+    }
+    kit_group(&w, "ready", GROUP_ALL, 1, "p1", "p-a0 p-a1 p-a2 p-a3 p-a4 p-a5 p-a6 p-a7 p-a8 p-a9 p-a10 p-a11 p-a12 p-a13 p-a14 p-a15 p-a16 p-a17 p-a18 p-a19");
+    begin(&w);
+    for (uint32_t i = 0; i < 21; i++)
+        CHECK(engine.world->probes[i]->plan.regular <= kit_time + FIRST_URGENT);
+    kit_close();
+}
+
 TEST(a_question_without_some_brings_what_time_brings)
 {
     struct kit_world w = kit_world();

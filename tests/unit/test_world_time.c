@@ -92,6 +92,28 @@ TEST(an_ordinary_wait_is_no_stall)
     kit_close();
 }
 
+TEST(what_the_machine_slept_is_no_stall_of_ours)
+{
+    struct kit_world w = three(0);
+    w.probes[0].interval = w.probes[1].interval = 1000 * USEC_S;
+    begin(&w);
+    kit_pass_time(5 * USEC_S);
+    struct core_stats s;
+    uint64_t expected = engine.expected;
+    engine.slept -= 3 * USEC_S; /* as if it had slept for that long since */
+    kit_time = expected + 10 * USEC_S;
+    CHECK_INT(kit_verdict("ready").stalled, 7 * USEC_S);
+    kit_verdict("ready");
+    core_stats(&s);
+    CHECK_INT(s.stalls, 1); /* once per turn, whoever asks */
+    kit_turn();
+    kit_time = engine.expected + 10 * USEC_S;
+    kit_verdict("ready");
+    core_stats(&s);
+    CHECK_INT(s.stalls, 2);
+    kit_close();
+}
+
 /* ---- the edges of its life ---- */
 
 TEST(before_the_first_configuration_there_is_nothing)

@@ -1,0 +1,136 @@
+/* The small parts of the core that are pure: names, cut texts, standstills, the state file's bytes. */
+#include "unit.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "core/index.h"
+#include "core/stall.h"
+#include "core/state_bytes.h"
+#include "core/text.h"
+
+TEST(a_full_neighbourhood_is_searched_to_its_end)
+{
+    char names[5][8];
+    unsigned found = 0;
+    for (unsigned n = 0; found < 5; n++) { /* all of them want the even places */
+        snprintf(names[found], sizeof names[found], "n%u", n);
+        found += !(index_hash(names[found], strlen(names[found])) & 1);
+    }
+    struct index n;
+    index_open(&n, 4);
+    for (unsigned i = 0; i < 4; i++)
+        index_add(&n, names[i], i);
+    for (unsigned i = 0; i < 4; i++)
+        CHECK_INT(index_find(&n, names[i], strlen(names[i])), i);
+    CHECK_INT(index_find(&n, names[4], strlen(names[4])), UINT32_MAX);
+    CHECK_INT(index_find(&n, names[0], strlen(names[0]) - 1), UINT32_MAX);
+    index_close(&n);
+}
+
+TEST(cutting_reads_no_further_than_it_must)
+{
+    char *text = malloc(5);
+    memcpy(text, "abcde", 5);
+    CHECK_INT(text_cut_at(text, 4), 4);
+    free(text);
+    CHECK_INT(text_cut_at("abc", 3), 3);
+    CHECK_INT(text_cut_at("ab\xc3\xa9", 3), 2);
+    CHECK_INT(text_cut_at("\x80\x80\x80\x80\x80", 4), 1); /* no UTF-8: three back at most */
+    CHECK_INT(text_cut_at("\x80\x80", 1), 0);
+}
+
+TEST(a_stall_is_what_the_machine_did_not_sleep)
+{
+    const uint64_t t = 1000 * USEC_S;
+    CHECK_INT(stall_size(t, TIME_NEVER, 0), 0);
+    CHECK_INT(stall_size(t, t, 0), 0);
+    CHECK_INT(stall_size(t + STALL_GAP, t, 0), 0);
+    CHECK_INT(stall_size(t + STALL_GAP + 1, t, 0), STALL_GAP + 1);
+    CHECK_INT(stall_size(t + 10 * USEC_S, t, 3 * USEC_S), 7 * USEC_S);
+    CHECK_INT(stall_size(t + 10 * USEC_S, t, 10 * USEC_S), 0);
+    CHECK_INT(stall_size(t + 10 * USEC_S, t, 11 * USEC_S), 0);
+    CHECK_INT(stall_size(t + 10 * USEC_S, t, 9 * USEC_S), 0);
+    CHECK_INT(stall_size(t - 5 * USEC_S, t, 0), 0);
+}
+
+TEST(a_lease_is_the_stall_later_and_no_longer_than_it_may_be)
+{
+    CHECK_INT(stall_lease(100, 10, 200), 110);
+    CHECK_INT(stall_lease(100, 100, 200), 200);
+    CHECK_INT(stall_lease(100, 1000, 200), 200);
+    CHECK_INT(stall_lease(200, 10, 200), 0);
+    CHECK_INT(stall_lease(199, 10, 200), 200);
+    CHECK_INT(stall_lease(TIME_NEVER, 10, 200), 0);
+}
+
+TEST(beyond_the_end_there_is_nothing)
+{
+    struct state_reader in = { .at = "", .left = 0 };
+    CHECK_INT(get_8(&in), 0);
+    CHECK(in.broken);
+    in = (struct state_reader){ .at = "abc", .left = 3 };
+    CHECK_INT(get_64(&in), 0);
+    CHECK(in.broken && in.left == 3);
+    CHECK_INT(get_8(&in), 0); /* broken is broken */
+    in = (struct state_reader){ .at = "\4", .left = 1 };
+    CHECK_INT(get_below(&in, 4), 0);
+    CHECK(in.broken);
+    in = (struct state_reader){ .at = "\3", .left = 1 };
+    CHECK_INT(get_below(&in, 4), 3);
+    CHECK(!in.broken && !in.left);
+}
+
+static bool text_is_taken(const char *text, size_t len, size_t room, const char *as)
+{
+    struct buf b = BUF(256);
+    uint32_t written = (uint32_t)len;
+    char to[16];
+    memset(to, 'x', sizeof to);
+    buf_add(&b, (const char *)&written, sizeof written);
+    buf_add(&b, text, len);
+    struct state_reader in = { .at = b.data, .left = b.len };
+    get_text(&in, to, room);
+    CHECK_TEXT(to, as);
+    CHECK_INT(to[room], 'x');
+    CHECK(in.broken || !in.left);
+    buf_free(&b);
+    return !in.broken;
+}
+
+TEST(a_text_has_to_fit_and_to_be_one)
+{
+    CHECK(text_is_taken("abc", 3, 4, "abc"));
+    CHECK(text_is_taken("", 0, 4, ""));
+    CHECK(!text_is_taken("abcd", 4, 4, ""));
+    CHECK(!text_is_taken("abcdef", 6, 4, ""));
+    CHECK(!text_is_taken("a\0c", 3, 4, ""));
+    struct state_reader in = { .at = "\3\0\0\0ab", .left = 6 };
+    char to[8] = "old";
+    get_text(&in, to, sizeof to);
+    CHECK(in.broken);
+    CHECK_TEXT(to, "");
+}
+
+TEST(a_head_alone_is_sealed_and_any_bit_of_it_counts)
+{
+    struct state_head h = { .magic = STATE_MAGIC, .version = STATE_VERSION }, got;
+    struct buf b = BUF(1024);
+    buf_add(&b, (const char *)&h, sizeof h - 1);
+    state_seal(&b); /* too short to be one: left alone */
+    CHECK(!memcmp(b.data, &h, sizeof h - 1));
+    CHECK(state_check_head(b.data, b.len, &got));
+    buf_reset(&b);
+    buf_add(&b, (const char *)&h, sizeof h);
+    state_seal(&b);
+    CHECK_TEXT(state_check_head(b.data, b.len, &got), NULL);
+    CHECK_INT(got.length, sizeof h);
+    uint64_t first = got.checksum;
+    h.wall = 1;
+    buf_reset(&b);
+    buf_add(&b, (const char *)&h, sizeof h);
+    state_seal(&b);
+    CHECK_TEXT(state_check_head(b.data, b.len, &got), NULL);
+    CHECK(got.checksum != first);
+    buf_free(&b);
+}
