@@ -16,7 +16,7 @@ static uint32_t bucket_count, address_count;
 static size_t host_part(const char *target, const char **host)
 {
     *host = target;
-    if (!target || !*target || *target == '/')
+    if (!target || *target == '/')
         return 0;
     if (!strncmp(target, "unix:", 5))
         return strlen(target);

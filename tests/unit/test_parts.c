@@ -73,6 +73,9 @@ TEST(beyond_the_end_there_is_nothing)
     CHECK_INT(get_64(&in), 0);
     CHECK(in.broken && in.left == 3);
     CHECK_INT(get_8(&in), 0); /* broken is broken */
+    char room[4] = "old";
+    get_bytes(&in, room, sizeof room);
+    CHECK(!room[0] && !room[2]);
     in = (struct state_reader){ .at = "\4", .left = 1 };
     CHECK_INT(get_below(&in, 4), 0);
     CHECK(in.broken);

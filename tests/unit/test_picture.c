@@ -218,6 +218,41 @@ TEST(causes_are_failing_leaves_below_failing_members)
     kit_close();
 }
 
+/* Reached by two ways, what is required is a required cause. */
+TEST(a_cause_is_required_when_any_way_to_it_is)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "a");
+    kit_group(&w, "inner", GROUP_ALL, 1, "a", "");
+    kit_group(&w, "outer", GROUP_ALL, 1, "inner", "inner");
+    kit_open();
+    core_adopt(kit_conf(&w));
+    kit_settle();
+    mem_free(admin_mode("a", MODE_FORCED, LEVEL_WARN, 0));
+    const struct picture *o = picture_group(core_group_find("outer", 5));
+    CHECK_INT(o->groups[0].cause_count, 1);
+    CHECK(o->groups[0].causes[0].required);
+    picture_free(o);
+    kit_close();
+}
+
+TEST(a_cancelled_attempt_is_counted)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "a");
+    kit_open();
+    core_adopt(kit_conf(&w));
+    while (!probe_in_attempt(kit_find_probe("a")))
+        kit_pass_time(SLOT);
+    CHECK(probe_left(kit_find_probe("a")) > 0);
+    mem_free(admin_mode("a", MODE_PAUSED, LEVEL_PASS, 0));
+    CHECK_INT(probe_left(kit_find_probe("a")), 0);
+    const struct picture *o = picture_probe(0);
+    CHECK_INT(o->probes[0].cancelled, 1);
+    picture_free(o);
+    kit_close();
+}
+
 TEST(a_group_is_shown_with_those_that_advise_it)
 {
     struct kit_world w = kit_world();

@@ -170,6 +170,8 @@ TEST(what_is_not_yet_stale_is_not)
     restart("b", "b", 86399 * USEC_S);
     CHECK_INT(probe_state(probe("db")), STATE_UP);
     CHECK(probe("db")->record.sampled);
+    restart("b", "b", USEC_S);
+    CHECK_INT(probe_state(probe("db")), STATE_UNKNOWN);
     small_close();
 }
 

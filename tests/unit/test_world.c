@@ -270,6 +270,10 @@ TEST(a_question_about_everything)
     CHECK_INT(kit_level("ready"), LEVEL_FAIL);
     core_verdict_without(ready, &f1, 1, &v);
     CHECK_INT(v.level, LEVEL_PASS);
+    CHECK(core_is_member(ready, f1) && !core_is_member(core_group_find("live", 4), f1));
+    const struct picture *o = picture_group(ready);
+    CHECK(o->group_count == 4 && o->probe_count == 2);
+    picture_free(o);
     kit_close();
 }
 
@@ -284,6 +288,7 @@ TEST(those_that_only_advise_are_attempted_early_too)
     }
     kit_group(&w, "ready", GROUP_ALL, 1, "p1", "p-a0 p-a1 p-a2 p-a3 p-a4 p-a5 p-a6 p-a7 p-a8 p-a9 p-a10 p-a11 p-a12 p-a13 p-a14 p-a15 p-a16 p-a17 p-a18 p-a19");
     begin(&w);
+    CHECK(core_is_member(core_group_find("ready", 5), core_probe_find("p-a7", 4)));
     for (uint32_t i = 0; i < 21; i++)
         CHECK(engine.world->probes[i]->plan.regular <= kit_time + FIRST_URGENT);
     kit_close();
