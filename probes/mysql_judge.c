@@ -53,11 +53,12 @@ static void judge_end(struct vital_probe *p, struct found *f, const struct mysql
 static void judge_role(struct vital_probe *p, struct found *f, const struct mysql_seen *s)
 {
     const struct mysql_conf *c = p->conf;
+    char where[MYSQL_WHERE];
     vital_number(p, MYSQL_N_READ_ONLY, s->read_only);
     if (c->role == MYSQL_ROLE_PRIMARY && s->read_only)
-        found_add(f, VITAL_FAIL, VITAL_R_ROLE, "the server is read-only, not a primary");
+        found_add(f, VITAL_FAIL, VITAL_R_ROLE, "%s is read-only, not a primary", mysql_where(c, where));
     else if (c->role == MYSQL_ROLE_REPLICA && !s->read_only)
-        found_add(f, VITAL_FAIL, VITAL_R_ROLE, "the server is writable, not a replica");
+        found_add(f, VITAL_FAIL, VITAL_R_ROLE, "%s is writable, not a replica", mysql_where(c, where));
 }
 
 static void judge_connections(struct vital_probe *p, struct found *f, const struct mysql_seen *s)

@@ -54,10 +54,12 @@ static void judge_role(const struct judged *j)
 static void note_link(const struct judged *j, const char *how, double since)
 {
     char span[FOUND_AMOUNT], age[FOUND_AMOUNT + 8] = "";
+    struct redis_part host = redis_field(j->info, "master_host");
     if (since >= 0)
         snprintf(age, sizeof age, " for %s", found_span(since * 1e6, span));
     if (j->c->link != REDIS_SAYS_IGNORE && !has_failed(j, VITAL_R_REPLICATION))
-        found_add(&j->r->found, redis_class(j->c->link), VITAL_R_REPLICATION, "%s is a replica whose link to its master is %s%s", j->who, how, age);
+        found_add(&j->r->found, redis_class(j->c->link), VITAL_R_REPLICATION, "%s is a replica whose link to its master%s%.*s is %s%s", j->who,
+                  host.at ? " " : "", host.at ? (int)host.len : 0, host.at ? host.at : "", how, age);
 }
 
 static void judge_replica(const struct judged *j)

@@ -5,6 +5,8 @@
 
 enum { ASK_SELECT = REDIS_ASK_FIRST, ASK_PING, ASK_ROLE, ASK_INFO, ASK_WRITE, ASK_COMMAND };
 
+#define MARGIN 10000        /* usec: so much before the deadline we say ourselves what was waited for */
+
 static void ask(struct vital_probe *p, struct redis_link *l)
 {
     const struct redis_conf *c = p->conf;
@@ -122,12 +124,36 @@ static void gone(struct vital_probe *p, struct redis_link *l, enum vital_reason 
     redis_conclude(p, l);
 }
 
+/* The engine would only say that there was no answer: here it is known what was waited for. */
+static void give_up(struct vital_probe *p, void *arg)
+{
+    static const char *const questions[] = {
+        [REDIS_ASK_AUTH] = "AUTH", [ASK_SELECT] = "SELECT", [ASK_PING] = "PING", [ASK_ROLE] = "ROLE", [ASK_INFO] = "INFO", [ASK_WRITE] = "SET (`write_test`)",
+        [ASK_COMMAND] = "a command of `commands`",
+    };
+    (void)arg;
+    struct redis *r = p->priv;
+    const struct redis_link *l = r->server.link;
+    if (!r->running || !l || !vital_left(p)) /* late ourselves: the engine knows what to make of it */
+        return;
+    char span[FOUND_AMOUNT];
+    found_span((double)(vital_now(p) - r->began), span);
+    if (l->open && l->answered < l->count)
+        found_add(&r->found, VITAL_FAIL, VITAL_R_TIMEOUT, "%s%s accepts connections, but does not answer %s within %s", r->server.prefix, l->where,
+                  questions[l->asked[l->answered]], span);
+    else
+        found_add(&r->found, VITAL_FAIL, VITAL_R_TIMEOUT, "%s%s: no connection within %s", r->server.prefix, l->where, span);
+    redis_conclude(p, NULL);
+}
+
 void redis_server_begin(struct vital_probe *p, const struct redis_target *target, bool must_be_master, const char *prefix)
 {
     static const struct redis_link_ops ops = { ask, answer, done, gone };
     struct redis *r = p->priv;
     r->server.must_be_master = must_be_master;
     r->server.prefix = prefix;
+    uint64_t left = vital_left(p);
+    p->host->timer(p, left > 20 * MARGIN ? left - MARGIN : left - left / 20, give_up, NULL);
     r->server.link = redis_link_begin(p, &r->links, target, &ops);
 }
 
