@@ -30,6 +30,14 @@ void pg_judge_role(struct pg *g, const struct pg_conf *c, const char *where)
 
 /* ---- on a standby ------------------------------------------------------------------------------------------- */
 
+/* A primary that dies has sent its log as far as it was written, which may be inside of a record. The rest never comes, so
+ * nobody can replay that piece; it is no lag that grows. */
+static bool is_fragment(const struct pg_facts *f)
+{
+    enum { RECORD = 32768 };
+    return f->receivers <= 0 && !f->paused && f->own.measured && f->own.now - f->own.replayed < RECORD;
+}
+
 static void judge_own_lag(struct vital_probe *p, const char *where)
 {
     const struct pg_conf *c = p->conf;
@@ -39,7 +47,9 @@ static void judge_own_lag(struct vital_probe *p, const char *where)
     char amount[FOUND_AMOUNT];
     vital_number(p, PG_N_RECEIVER, f->receivers > 0);
     if (f->lag_known || (f->own.measured && f->receivers > 0)) {
-        double lag = f->own.measured && f->receivers > 0 ? pg_standby_lag(&g->own_mark, &f->own, vital_now(p)) : f->own.lag;
+        double lag = f->own.measured && f->receivers > 0 ? pg_standby_lag(&g->own_mark, &f->own, vital_now(p))
+                   : is_fragment(f)                         ? 0
+                                                            : f->own.lag;
         vital_number(p, PG_N_LAG, lag / 1e6);
         found_above(&g->found, &c->lag, g->was.lag, &(struct found_measure){ FOUND_TIME, lag, 0, VITAL_R_LAGGING }, "standby %s is %s behind%s", where,
                     found_span(lag, amount), paused);

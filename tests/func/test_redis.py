@@ -250,7 +250,7 @@ def test_replica_with_its_link_cut():
             master.signal(signal.SIGCONT)
             w.recovers("replica", "master", within=5)
             master.kill()
-            w.sees("replica", "fail", "replication", "link to its master is down")
+            w.sees("replica", "fail", "replication", "link to its master 127.0.0.1 is down")
             w.sees("strict", "fail", "replication", "MASTERDOWN")
             master.start()
             w.recovers("master", "replica", "strict", within=10)

@@ -306,6 +306,19 @@ TEST(role_and_read_only)
     CHECK_INT(judged()->class, VITAL_FAIL);
 }
 
+TEST(a_piece_of_a_record_that_never_comes_whole_is_no_lag)
+{
+    fake_probe(vital_module, "url", "postgres://db", "lag.fail_above", "30s", NULL);
+    row("role", NULL, "true", "on", "150020", NULL);
+    row("lag", NULL, "90", "8192", "500", "0");      /* cut off from a primary that died */
+    CHECK_INT(judged()->class, VITAL_WARN);
+    CHECK(fake_number("lag_seconds") == 0);
+    row("lag", NULL, "90", "100000", "500", "0");    /* more than one record: it is behind */
+    CHECK_INT(judged()->class, VITAL_FAIL);
+    row("lag", NULL, "90", "8192", "500", "0p");     /* paused: it could be replayed */
+    CHECK_INT(judged()->class, VITAL_FAIL);
+}
+
 TEST(lag_of_a_standby)
 {
     fake_probe(vital_module, "url", "postgres://db", "lag.warn_above", "5s", "lag.fail_above", "30s", "lag_bytes.fail_above", "1MiB", NULL);
