@@ -1,6 +1,9 @@
-"""vitald-http(7) and vitald-metrics(7) against what is served, both ways: nothing served that is not told, nothing told that is not served."""
+"""vitald-http(7) and vitald-metrics(7) against what is served, both ways: nothing served that is not told, nothing told that is not served.
+
+UPDATE_GOLDEN=1 writes the tables of metrics anew from what is served; everything else is written by hand."""
 import glob
 import json
+import os
 import re
 import socket
 
@@ -237,6 +240,18 @@ def told_metrics():
     return {name: (set(labels.split(",")) - {""}, kind, text) for name, labels, kind, text in found}
 
 
+def write_metrics(served, labels):
+    """The page's three tables, each below its mark."""
+    text = page("vitald-metrics.7")
+    for mark in ("probe", "group", "itself"):
+        mine = [n for n in served if (re.match("vitald_(probe|group)_", n) or ["", "itself"])[1] == mark]
+        table = "".join(f".It Li {n}{'{' + ','.join(labels[n]) + '}' if labels.get(n) else ''} Pq {served[n][0]}\n{served[n][1]}\n" for n in mine)
+        text, done = re.subn(rf'(^\.\\" metrics: {mark}\n\.Bl -tag -width Ds\n)(?:\.It .*\n.*\n)*', lambda m: m[1] + table, text, flags=re.M)
+        assert done == 1
+    with open(f"{ROOT}/man/vitald-metrics.7", "w") as f:
+        f.write(text)
+
+
 def test_every_metric_is_told_and_every_told_metric_served(daemon, states):
     served, labels = {}, {}
     declared = set(re.findall(r"^\.Li (vitald_\S+) \.$", page("vitald-probes.7"), re.M))
@@ -249,16 +264,18 @@ def test_every_metric_is_told_and_every_told_metric_served(daemon, states):
         for family in families(text):
             for s in family.samples:
                 base = s.name if s.name in served else re.sub("_(sum|count)$", "", s.name)
-                labels.setdefault(base, set()).update(s.labels)
+                labels.setdefault(base, {}).update(dict.fromkeys(s.labels))
         return True
     for _ in states(scrape):
         pass
+    if os.environ.get("UPDATE_GOLDEN"):
+        write_metrics({n: s for n, s in served.items() if n not in declared}, labels)
     told = told_metrics()
     assert len(told) > 90
-    assert set(served) - declared - set(told) == set(), "not told"
+    assert set(served) - declared - set(told) == set(), "not told: UPDATE_GOLDEN=1 tells it"
     assert set(told) - set(served) == set(), "not served"
     for name, (keys, kind, text) in told.items():
         assert (kind, text) == served[name], name
-        assert keys == labels.get(name, set()), name
+        assert keys == set(labels.get(name, ())), name
     for name in set(served) & declared:
         assert "probe" in labels.get(name, {"probe"})
