@@ -326,6 +326,24 @@ def test_compose_gates_the_app(images):
         assert vitald["image"].endswith(":" + re.search(r"^VERSION\s*:= (\S+)", f.read(), re.M).group(1))
 
 
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("redis-server"), reason="needs root and redis-server: a network of its own for port 6379")
+def test_compose_redis_asks_for_its_password(tmp_path):
+    service = compose()["services"]["redis"]
+    command = [word.replace("$$", "$") for word in service["command"]]
+    redis = subprocess.Popen(["unshare", "-n", "sh", "-c", 'ip link set lo up; exec "$@"', "in", *command], cwd=tmp_path, stdout=subprocess.DEVNULL,
+                             env={"PATH": os.environ["PATH"], **service["environment"]})
+
+    def ping(**env):
+        return subprocess.run(["nsenter", "-t", str(redis.pid), "-n", "redis-cli", "ping"], capture_output=True, text=True, env={"PATH": os.environ["PATH"], **env}).stdout
+    try:
+        wait_for(lambda: "PONG" in ping(REDISCLI_AUTH=SECRETS["REDIS_PASSWORD"]), "PONG", every=0.05)
+        assert "NOAUTH" in ping()
+        assert SECRETS["REDIS_PASSWORD"] not in open(f"/proc/{redis.pid}/cmdline").read()
+    finally:
+        redis.kill()
+        redis.wait()
+
+
 def test_compose_environment_is_a_configuration(images):
     """What vitald makes of it: both stores are required, with their logins, and no secret is shown."""
     environment = {"PATH": os.environ["PATH"], **compose()["services"]["vitald"]["environment"]}
