@@ -153,7 +153,6 @@ def test_blue_green_switches_without_a_failed_request_there_and_back(blue_green)
             assert r.returncode == 0 and f"{colour} has the users" in r.stdout
             assert {body for _, body in users.next()} == {version}
         assert users.failures() == [] and len(users.seen) > 100
-        assert [body for _, body in users.seen] == sorted((body for _, body in users.seen)), "nobody saw an older version after a newer one"
     assert s.read("servers") == f"# blue has the users\nserver 127.0.0.1:{s.ports['blue']};\n"
     assert not os.path.exists(f"{s.dir}/green.pid")
 

@@ -8,7 +8,7 @@ import pytest
 from daemon import ROOT, check_config
 
 ENV = {"DATABASE_URL": "postgres://u:p@db.example/app", "REDIS_URL": "redis://cache.example:6379",
-       "REDIS_PASSWORD": "kX9-2vQ0", "ELASTIC_PASSWORD": "kX9-2vQ0", "RABBITMQ_PASSWORD": "kX9-2vQ0"}
+       "REDIS_PASSWORD": "kX9-2vQ0", "SENTINEL_PASSWORD": "kX9-2vQ0", "PGPASSWORD": "kX9-2vQ0", "MYSQL_PASSWORD": "kX9-2vQ0", "ELASTIC_PASSWORD": "kX9-2vQ0", "RABBITMQ_PASSWORD": "kX9-2vQ0"}
 
 
 def samples():
@@ -34,3 +34,10 @@ def test_sample_is_a_good_configuration(text):
 
 def test_there_are_samples():
     assert sum(1 for _ in samples()) >= 3
+
+
+@pytest.mark.parametrize("path", sorted(glob.glob(f"{ROOT}/conf/recipes/*.yaml")), ids=os.path.basename)
+def test_the_linter_has_nothing_against_a_recipe(path):
+    r = check_config(open(path).read(), env=ENV)
+    warnings = [line for line in r.stderr.splitlines() if "warning:" in line]
+    assert not warnings, "\n".join(warnings)
