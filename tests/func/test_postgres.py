@@ -241,7 +241,7 @@ def test_standby_lag_roles_and_promotion(primary, tls):
         standby.start()
         lag = {"lag": {"fail_above": "300ms"}, "lag_bytes": {"warn_above": "1GiB"}}
         both = {"hosts": [f"127.0.0.1:{free_port()}", standby.address, primary.address], "user": "probe", "password": "ppw", "database": "postgres", "sslmode": "require"}
-        with Vitald(probes(behind={"url": standby.url(), "role": "standby", **lag}, seen={"url": primary.url(), "standbys": ["r1"], **lag},
+        with Vitald(probes(FAST.replace("timeout: 1s", "timeout: 3s"), behind={"url": standby.url(), "role": "standby", **lag}, seen={"url": primary.url(), "standbys": ["r1"], **lag},
                            count={"url": primary.url(), "standby_count": {"warn_below": 1, "fail_below": 1}}, other={"url": primary.url(), "standbys": ["r2"]},
                            poor={"url": primary.url("poor", "xpw"), "standbys": ["r1"]}, writer={**both, "role": "primary"}, reader={**both, "role": "standby"},
                            wrong={"url": standby.url(), "role": "primary"}, read_only={"url": standby.url(), "writable": True})) as v:
@@ -508,6 +508,12 @@ def test_the_environment_is_enough(template):
                     {"POSTGRES_HOST": "localhost", "POSTGRES_PORT": str(p.port), "POSTGRES_USER": "probe", "POSTGRES_PASSWORD": "ppw", "POSTGRES_DB": "postgres"}):
             out = subprocess.run([f"{BUILD}/vitald", "--once"], env={"PATH": os.environ["PATH"], **env}, capture_output=True, text=True, timeout=60)
             assert out.returncode == 0 and " postgres " in out.stdout and "ppw" not in out.stdout + out.stderr, out.stdout + out.stderr
+
+
+def test_findings_name_the_variable_that_they_are_about():
+    env = {"PATH": os.environ["PATH"], "POSTGRES_HOST": "localhost", "POSTGRES_PASSWORD_FILE": "/nonexistent/password"}
+    done = subprocess.run([f"{BUILD}/vitald", "--check-config"], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "environment variable POSTGRES_PASSWORD_FILE: error: `password`" in done.stderr, done.stderr
 
 
 def test_connections_are_told_and_mistakes_are_explained():

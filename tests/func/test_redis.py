@@ -183,7 +183,7 @@ def test_hang_and_busy():
         v.wait_state("cache", "up")
         w = Watch(v)
         r.signal(signal.SIGSTOP)
-        w.sees("cache", "fail", "timeout")
+        w.sees("cache", "fail", "timeout", f"{r.address} accepts connections, but does not answer PING within")
         r.signal(signal.SIGCONT)
         w.recovers("cache")
         r.command("config", "set", "busy-reply-threshold", 50)
