@@ -214,10 +214,10 @@ TEST(a_history_is_as_long_as_it_may_be_and_no_longer)
     size_t len, full = 0;
     char *bytes = saved("b", &len);
     full = len;
-    char *most = with_history(bytes, &full, PICTURE_HISTORY);
+    char *most = with_history(bytes, &full, HISTORY_MAX);
     CHECK_TEXT(state_check(most, full), NULL);
     full = len;
-    char *too_many = with_history(bytes, &full, PICTURE_HISTORY + 1);
+    char *too_many = with_history(bytes, &full, HISTORY_MAX + 1);
     CHECK(state_check(too_many, full));
     mem_free(bytes);
     mem_free(most);
