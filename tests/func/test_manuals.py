@@ -33,7 +33,7 @@ def examples():
     with open(f"{ROOT}/README.md") as f:
         text = f.read()
     for n, line in enumerate(re.findall(r"^    (.*)", re.sub(r"^```.*?^```", "", text, flags=re.S | re.M), re.M)):
-        for m, command in enumerate(re.split(r" {2,}(?=vitalctl |#)| {3,}", line)):
+        for m, command in enumerate(re.split(r" {2,}(?=vitalctl |#)| {3,}(?=[^ &])", line)):
             if command and not command.startswith("#"):
                 yield pytest.param(command + "\n", id=f"README-{n}.{m}")
 
