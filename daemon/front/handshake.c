@@ -17,7 +17,7 @@
 #define HANDSHAKE_TIME (5 * USEC_S)    /* from accept; absolute */
 #define DRAIN_TIME (1 * USEC_S)
 #define A_TURN (2 * USEC_MS)           /* for all handshakes together, and always one step: a large RSA key takes longer */
-enum { DRAIN_MAX = 64 * 1024 };
+enum { DRAIN_MAX = 64 * 1024, SOURCE_SHARE = 4, LISTENER_SHARE = 8 };
 
 static const char not_here[] = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
                                "this port speaks TLS: use https://\n";
@@ -27,7 +27,7 @@ struct handshake {
     struct timer timer;
     struct loop_dead dead;
     struct guest guest;
-    struct list shaking;           /* in its source's */
+    struct list shaking, source_shaking;    /* in the lists of its listener and its source */
     struct peer peer;
     handshake_done_fn *done;
     uint32_t drained;
@@ -45,6 +45,7 @@ static void stop(struct handshake *h)
     loop_remove(&h->io);
     timer_clear(loop_timers(), &h->timer);
     list_remove(&h->shaking);
+    list_remove(&h->source_shaking);
     h->guest.listener->handshakes--;
     if (h->guest.source)
         h->guest.source->handshakes--;
@@ -158,14 +159,15 @@ void handshake_open(int fd, struct listener *l, struct source *s, handshake_done
     struct handshake *h = mem_alloc(sizeof *h);
     peer_open(&h->peer, fd);
     h->done = done;
-    list_init(&h->shaking);
+    list_init(&h->source_shaking);
+    list_append(&l->shaking, &h->shaking);
     timer_init(&h->timer, on_time);
     guest_enter(&h->guest, &kind, l, s);
     guest_wait(&h->guest);
     l->handshakes++;
     if (s) {
         s->handshakes++;
-        list_append(&s->shaking, &h->shaking);
+        list_append(&s->shaking, &h->source_shaking);
     }
     loop_add(&h->io, fd, LOOP_READ, on_ready);
     timer_set(loop_timers(), &h->timer, clock_now() + HANDSHAKE_TIME);
@@ -175,10 +177,16 @@ void handshake_open(int fd, struct listener *l, struct source *s, handshake_done
         fail(h, PEER_LEFT, "");
 }
 
-bool handshake_bound(const struct listener *l, struct source *s)
+unsigned handshake_bound(struct listener *l, struct source *s)
 {
-    struct list *first = s->handshakes > l->max_per_source / 4 ? list_first(&s->shaking) : NULL;
-    if (first)
-        end(LIST_OWNER(first, struct handshake, shaking));
-    return first;
+    unsigned ended = 0;
+    if (s->handshakes > l->max_per_source / SOURCE_SHARE && !list_empty(&s->shaking)) {
+        end(LIST_OWNER(list_first(&s->shaking), struct handshake, source_shaking));
+        ended++;
+    }
+    if (l->handshakes > l->max_connections / LISTENER_SHARE && !list_empty(&l->shaking)) {
+        end(LIST_OWNER(list_first(&l->shaking), struct handshake, shaking));
+        ended++;
+    }
+    return ended;
 }

@@ -224,6 +224,7 @@ static struct listener *listener_new(const struct prepared *p)
     l->refs = 1;
     l->in.fd = p->fd;
     list_init(&l->waiting);
+    list_init(&l->shaking);
     list_init(&l->link);
     if (p->inherited)
         inherited[p->slot].fd = -1;

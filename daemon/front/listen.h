@@ -43,6 +43,7 @@ struct listener {
     unsigned generation;          /* of access: who was judged under another one is judged again */
     uint64_t hsts;
     uint32_t handshakes;          /* connections that have not shaken hands yet */
+    struct list shaking;          /* these, the oldest first */
     uint64_t complained_at, unwelcome;   /* the last line about who was refused, and how many since */
     struct list waiting;          /* connections that wait for a request, the longest waiting first */
     unsigned refs;                /* itself in the list, and its connections */

@@ -115,7 +115,7 @@ static bool admit(struct listener *l, const struct sockaddr_storage *from, struc
     }
     if (!looks_at_source(l) || !(*source = source_enter(l, from)))
         return true;
-    if (handshake_bound(l, *source))
+    for (unsigned i = handshake_bound(l, *source); i > 0; i--)
         count_evicted(l);
     if ((*source)->connections <= l->max_per_source)
         return true;

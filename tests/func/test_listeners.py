@@ -424,6 +424,16 @@ def test_half_open_handshakes_make_room(ours, ca):
         v.counted('http_connections_limited_total{bound="evicted"}', 280)
 
 
+def test_half_open_handshakes_of_many_sources_make_room_too(ours, ca):
+    with Exposed(tls(*ours) + "    max_connections: 160\n    max_per_source: 100\n") as v, contextlib.ExitStack() as stack:
+        for n in range(120):
+            s = stack.enter_context(contextlib.closing(socket.create_connection(("127.0.0.1", v.tls_port), source_address=(f"127.0.1.{n + 1}", 0))))
+            with contextlib.suppress(ConnectionError):
+                s.sendall(b"\x16\x03\x01")
+        assert v.ask(context=trusting(ca)).status == 200
+        assert v.metric('listener_handshakes{listener="exposed"}') <= 21
+
+
 def test_slow_ones_end_by_an_absolute_deadline(open_tls, ca):
     """A handshake that trickles, a request that trickles inside TLS, and a client that never reads: all in the same five seconds."""
     late = open_tls.metric('tls_handshakes_total{result="late"}')
