@@ -18,7 +18,10 @@
 #include "front/notify_policy.h"
 #include "io/loop.h"
 
-#define PACE (100 * USEC_MS)           /* between two looks */
+#define PACE (100 * USEC_MS)           /* between two looks, at least ... */
+#define SHARE 100                      /* ... and so many times what the last one took, for there may be many probes */
+
+enum { MOST_AT_ONCE = 10 };
 
 struct receiver {
     struct list link;
@@ -34,7 +37,7 @@ static struct {
     struct list receivers;
     struct timer wake;
     bool begun;
-    uint64_t journal, last_look;
+    uint64_t journal, last_look, pace;
     struct arena *names;               /* of the subjects, as of the configuration in force */
     const char **name_of;
     uint32_t probe_count, subject_count;
@@ -58,6 +61,7 @@ static struct notice *notice_of(const struct picture *pic, const struct policy_e
     bool group = e->subject >= all.probe_count;
     struct notice *n = group ? notice_of_group(pic, e->subject - all.probe_count, e->status, e->level) : notice_of_probe(pic, e->subject, e->status, e->level);
     n->changes = e->changes;
+    n->together = e->together;
     n->since = clock_wall_of(e->since);
     for (uint32_t i = 0; i < e->with_count; i++)
         notice_add(n, e->with[i] >= all.probe_count ? &n->groups : &n->affected, all.name_of[e->with[i]]);
@@ -92,14 +96,16 @@ static void look(uint64_t now)
     }
     arena_free(arena);
     picture_free(pic);
+    uint64_t took = clock_now() - now;
+    all.pace = took * SHARE > PACE ? took * SHARE : PACE;
 }
 
 static uint64_t next_look(void)
 {
-    uint64_t next = all.journal != journal_last() ? all.last_look + PACE : TIME_NEVER;
+    uint64_t next = all.journal != journal_last() ? all.last_look + all.pace : TIME_NEVER;
     LIST_EACH(at, &all.receivers)
         next = receiver_of(at)->next < next ? receiver_of(at)->next : next;
-    return next < all.last_look + PACE ? all.last_look + PACE : next;
+    return next < all.last_look + all.pace ? all.last_look + all.pace : next;
 }
 
 static void nothing(struct timer *t, uint64_t now)
@@ -170,11 +176,20 @@ static void keep_names(const struct conf *c)
         all.name_of[i] = arena_copy(all.names, i < c->probe_count ? c->probes[i].name : c->groups[i - c->probe_count].name);
 }
 
+/* Alertmanager groups by itself. */
+static uint32_t most_of(const struct conf_receiver *c)
+{
+    for (uint32_t i = 0; i < c->outlet_count; i++)
+        if (c->outlets[i].kind == OUTLET_ALERTMANAGER)
+            return 0;
+    return MOST_AT_ONCE;
+}
+
 static struct policy_rule rule_of(const struct conf_receiver *c)
 {
     return (struct policy_rule){
         .least = c->least == TELL_WARN ? LEVEL_WARN : LEVEL_FAIL, .resolved = c->resolved, .group_wait = c->group_wait, .repeat = c->repeat,
-        .flap_changes = c->flap_changes, .flap_window = c->flap_window,
+        .flap_changes = c->flap_changes, .flap_window = c->flap_window, .most = most_of(c),
     };
 }
 

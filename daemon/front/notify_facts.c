@@ -2,10 +2,13 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "config/conf.h"
 #include "core/core.h"
 #include "core/picture.h"
+
+#define PATIENCE_MAX (60 * USEC_S)     /* a parent that is looked at once an hour shall not hold an alarm back for that long */
 
 /* Up the chain of parents that are down. One that nobody is to be told of does not speak for others. */
 static uint32_t root_of(const struct conf *c, const struct picture *pic, uint32_t probe)
@@ -46,6 +49,7 @@ static struct policy_fact probe_fact(const struct conf *c, const struct picture 
         const struct conf_probe *parent = &c->probes[conf->depends_on[d]];
         uint64_t detect = conf_detect_time(parent);
         f.doubtful |= parent->notify && may_be_down(&pic->probes[conf->depends_on[d]], p->since);
+        detect = detect < PATIENCE_MAX ? detect : PATIENCE_MAX;
         f.patience = detect > f.patience ? detect : f.patience;
     }
     return f;

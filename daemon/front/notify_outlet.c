@@ -11,7 +11,7 @@
 #include "base/secret.h"
 #include "core/journal.h"
 
-enum { ALERTS_MAX = 100 };
+enum { ALERTS_MAX = 100, ALERTS_FULL = NOTICE_JSON_MAX - 64 * 1024 };
 
 struct outlet_test {
     struct list link;
@@ -76,7 +76,8 @@ static void put_alerts(const struct outlet *o, struct buf *out)
     struct json j = JSON(out);
     json_open_array(&j, NULL);
     LIST_EACH(at, &o->queue.items) {
-        const struct queue_item *i = LIST_OWNER(at, struct queue_item, link);
+        struct queue_item *i = LIST_OWNER(at, struct queue_item, link);
+        i->sending &= out->len < ALERTS_FULL;        /* what finds no room waits for the others' end */
         if (i->sending)
             notice_alert(&j, i->notice, labels, o->conf->labels.count, alert_end(o, i->ended));
     }

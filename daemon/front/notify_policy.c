@@ -18,6 +18,7 @@ struct policy_track {
     uint32_t last_root;               /* what took it along last */
     bool flapping, flap_told;
     bool pending;                     /* of this run: to be told now */
+    bool leads;                       /* of many that fail for reasons of their own */
     uint64_t changes[RING];
     unsigned change_count;
 };
@@ -252,6 +253,32 @@ static void choose_cover(struct run *r, uint32_t i)
     }
 }
 
+/* Too many for a message each: the first speaks for all, and for what those take along. */
+static void lead(struct run *r, uint32_t leader)
+{
+    struct policy *p = r->p;
+    for (uint32_t i = 0; i < p->count; i++) {
+        struct policy_track *t = p->tracks[i];
+        if (t && t->pending && t->seen > LEVEL_PASS && !is_open(p, i))
+            t->cover = leader;
+    }
+    p->tracks[leader]->leads = true;
+}
+
+static void limit(struct run *r)
+{
+    uint32_t count = 0, first = NOBODY;
+    for (uint32_t i = 0; i < r->p->count; i++) {
+        const struct policy_track *t = r->p->tracks[i];
+        if (!t || !t->pending || t->seen == LEVEL_PASS || t->cover != i || t->told > LEVEL_PASS)
+            continue;
+        first = first == NOBODY ? i : first;
+        count++;
+    }
+    if (r->p->rule.most && count > r->p->rule.most)
+        lead(r, first);
+}
+
 /* ---- telling ---- */
 
 static void gather(struct run *r)
@@ -276,7 +303,7 @@ static void tell(struct run *r, uint32_t i, enum notice_status status, enum leve
     for (uint32_t w = p->first[i]; w != NOBODY; w = p->next[w])
         if ((p->tracks[w]->seen == LEVEL_PASS) == over)
             p->with[count++] = w;
-    r->tell(r->arg, &(struct policy_event){ .status = status, .subject = i, .level = level, .since = p->tracks[i]->opened, .with = p->with, .with_count = count });
+    r->tell(r->arg, &(struct policy_event){ .status = status, .subject = i, .level = level, .since = p->tracks[i]->opened, .together = p->tracks[i]->leads, .with = p->with, .with_count = count });
 }
 
 static void fire(struct run *r, uint32_t i)
@@ -316,6 +343,7 @@ static void resolve(struct run *r, uint32_t i)
     t->cover = NOBODY;
     if (own && r->p->rule.resolved)
         tell(r, i, NOTICE_RESOLVED, was, true);
+    t->leads = false;
     if (own)
         release_riders(r, i);
 }
@@ -357,6 +385,7 @@ uint64_t policy_run(struct policy *p, const struct policy_fact *facts, const boo
     each(&r, judge_due);
     each(&r, draft);
     each(&r, choose_cover);
+    limit(&r);
     gather(&r);
     tell_pending(&r, false);
     tell_pending(&r, true);

@@ -5,6 +5,7 @@
  *   - What fails because of something else (its root) is never told by itself: it rides on the root's message. While it may
  *     still turn out that a parent is down, a child's message is held back. Groups ride on a cause that is told now.
  *   - When a root is over, what rode on it and fails still is told under its own name after its time to recover.
+ *   - When many fail at once for reasons of their own, the first of them speaks for all.
  *   - Flapping is told once; then nothing until there was quiet for half the window.
  *   - Silenced (paused, maintenance, forced, draining) counts as passing: nothing new is told, what was told ends.
  *   - Unknown changes nothing: neither alarm nor relief. */
@@ -23,6 +24,7 @@ struct policy_rule {
     uint64_t group_wait, repeat;      /* repeat 0: no reminders */
     uint32_t flap_changes;
     uint64_t flap_window;
+    uint32_t most;                    /* firing messages of one look; 0: as many as there are */
 };
 
 struct policy_fact {
@@ -42,6 +44,7 @@ struct policy_event {
     enum level level;                 /* of a firing one; what it was, of one that is over */
     uint64_t since;
     unsigned changes;
+    bool together;                    /* with: not because of it, only at the same time */
     const uint32_t *with;             /* what rides on it, or is over with it */
     uint32_t with_count;
 };

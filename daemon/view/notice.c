@@ -167,6 +167,8 @@ static void put_title(struct buf *out, const struct notice *n)
     }
     buf_text(out, n->is_group ? "group " : "");
     put_tame(out, n->name);
+    if (n->together && n->affected.all + n->groups.all && !is_over(n))
+        buf_printf(out, " (and %u more)", n->affected.all + n->groups.all);
     buf_char(out, ' ');
     put_state(out, n);
     buf_text(out, " on ");
@@ -200,7 +202,7 @@ static void put_text(struct buf *out, const struct notice *n)
         put_tame(out, n->caused_by);
     }
     put_list(out, "because of ", &n->causes);
-    put_list(out, is_over(n) ? "up with it: " : "takes along: ", &n->affected);
+    put_list(out, is_over(n) ? "up with it: " : n->together ? "at the same time: " : "takes along: ", &n->affected);
     put_list(out, is_over(n) ? "groups that pass with it: " : "groups that fail with it: ", &n->groups);
 }
 

@@ -34,6 +34,7 @@ struct notice {
     enum level level;                 /* how bad it is; once it is over: was */
     const char *host, *name, *type, *target, *state, *reason, *sentence, *detail, *caused_by, *mode;
     struct notice_names affected, groups, causes;
+    bool together;                    /* affected: not because of it, only at the same time */
     unsigned changes;
     uint64_t since, time;             /* wall clock */
     const char *title, *text, *key, *since_text, *time_text;      /* made by notice_seal() */

@@ -277,6 +277,20 @@ def test_flapping_is_one_message_and_people_ordered_things_are_none():
             assert len(chat.got) == count + 1
 
 
+def test_neither_a_start_nor_a_drain_is_an_alarm():
+    with Receiver() as chat, Target() as t:
+        with Vitald(QUICK + f"probes: {{ db: {t.probe()} }}\nnotify: {{ chat: {{ webhook: 'http://127.0.0.1:{chat.port}/', group_wait: 0 }} }}\n") as v:
+            v.wait_code("/readyz", 200)
+            assert v.ctl("drain").returncode == 0
+            v.wait_code("/readyz", 503)
+            t.set(False)
+            wait_for(lambda: chat.got, "the probe is told")
+            assert chat.titles() == [("firing", "db")] and chat.messages()[0]["groups"] == []
+            assert v.ctl("undrain").returncode == 0
+            wait_for(lambda: len(chat.got) == 2, "and what it would have taken along, once nobody drains")
+            assert chat.titles()[1] == ("firing", "ready") and chat.messages()[1]["causes"] == ["db"]
+
+
 def test_nothing_is_told_twice_by_a_reload_or_a_restart():
     with Receiver() as chat, Target() as t:
         config = QUICK + (f"state_file: {t.dir}/state\nprobes: {{ db: {t.probe()} }}\n"

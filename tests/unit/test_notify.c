@@ -162,6 +162,16 @@ TEST(groups_ride_on_a_cause_that_is_told_now)
     STORY(&usual, { 0, "R-", "" }, { 3, "", "firing R" });
 }
 
+TEST(too_many_at_once_are_one_message)
+{
+    struct policy_rule few = usual;
+    few.most = 2;
+    STORY(&few, { 0, "a- b- x- R-x", "" }, { 3, "", "firing a+b,x,R" }, { 10, "a+ x+ R+", "" }, { 13, "", "resolved a+x,R" }, { 22, "", "" }, { 23, "", "firing b" });
+    /* what rides on one of them rides with it; what is told already stays as it is */
+    STORY(&few, { 0, "x-", "" }, { 3, "", "firing x" }, { 10, "p- a- R-p", "" }, { 13, "", "firing p+a,R" }, { 20, "x+", "" }, { 23, "", "resolved x" });
+    STORY(&few, { 0, "p- a- x- R-", "" }, { 3, "", "firing p+a,x,R" }, { 10, "p+", "" }, { 13, "", "resolved p" }, { 16, "", "" }, { 23, "", "firing a+x,R" });
+}
+
 TEST(flapping_is_told_once)
 {
     STORY(&usual, { 0, "x-", "" }, { 1, "x+", "" }, { 2, "x-", "" }, { 3, "x+", "" }, { 4, "x-", "flapping x" }, { 5, "x+", "" }, { 50, "x-", "" }, { 60, "x+", "" },
