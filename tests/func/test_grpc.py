@@ -1,10 +1,12 @@
 """The gRPC health protocol as a real gRPC client sees it, and what a hostile HTTP/2 client cannot do."""
 import collections
 import contextlib
+import hashlib
 import re
 import socket
 import struct
 
+import grpc
 import pytest
 
 from daemon import PATIENCE, Vitald, wait_for
@@ -273,3 +275,43 @@ def test_serve_is_one_protocol():
     from daemon import check_config
     done = check_config("listen: [{ address: '127.0.0.1:1', serve: [grpc, metrics] }]\nprobes: { m: { memory: {} } }\n")
     assert done.returncode != 0 and "speaks gRPC or HTTP, not both" in done.stdout + done.stderr
+
+
+# ---- TLS, certificates and tokens ----
+
+GUARDED = """
+listen:
+  - { address: "127.0.0.1:0", serve: all, name: http }
+  - address: "127.0.0.1:0"
+    name: grpc
+    serve: [grpc, status]
+    tls: { cert: %s, key: { file: %s } }
+    tokens: { sha256: %s }
+probes:
+  a: { heartbeat: { max_silence: 1h, at_start: fail }, rise: 1, fall: 1 }
+groups:
+  ready: [a]
+"""
+
+
+def test_tls_and_tokens(ca):
+    crt, key = ca.issue("listener")
+    with open(ca.ca, "rb") as f:
+        trusted = grpc.ssl_channel_credentials(f.read())
+    digest = hashlib.sha256(b"s3cret-token-of-some-length-0123456789").hexdigest()
+    with Vitald(GUARDED % (crt, key, digest)) as v:
+        port = int(v.wait_log(r"listening on grpcs://127\.0\.0\.1:(\d+)").group(1))
+        with Client(f"localhost:{port}", trusted) as c:
+            assert c.check() == "SERVING" and c.code("ready") == "NOT_SERVING"      # verdicts are open
+            w = c.watch("ready")
+            assert w.next() == "NOT_SERVING"
+            v.ctl("beat", "a")
+            assert w.next() == "SERVING"
+            for metadata, code in ((None, "UNAUTHENTICATED"), ((("authorization", "Bearer wrong"),), "UNAUTHENTICATED")):
+                with pytest.raises(grpc.RpcError) as e:
+                    c.list_call("", timeout=10, metadata=metadata)
+                assert e.value.code().name == code
+            known = (("authorization", "Bearer s3cret-token-of-some-length-0123456789"),)
+            assert c.list_call("", timeout=10, metadata=known)["ready"] == "SERVING"
+        with Client(f"127.0.0.1:{port}") as plain:
+            assert plain.code("", timeout=5) in ("UNAVAILABLE", "DEADLINE_EXCEEDED")
