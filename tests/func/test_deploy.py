@@ -113,7 +113,7 @@ class Site:
                 "UPDATE": f"{self.dir}/update", "CURRENT": f"{self.dir}/version",
                 "NGINX_COMMAND": f"nginx -e {self.nginx.dir}/error.log -p {self.nginx.dir} -c {self.nginx.conf}",
                 "NGINX_PID": f"{self.nginx.dir}/nginx.pid", "VITALCTL": f"{BUILD}/vitalctl --socket {self.vitald.control}",
-                "READY_FOR": "300ms", "READY_WITHIN": "10", "WATCH": "1s", **more}
+                "READY_FOR": "300ms", "READY_WITHIN": "60", "WATCH": "1s", **more}
 
     def script(self, *args, **more):
         r = subprocess.run(["sh", f"{ROOT}/conf/recipes/{self.kind}.sh", *args], env=self.environment(**more), capture_output=True, text=True,

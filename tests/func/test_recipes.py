@@ -268,7 +268,7 @@ def test_real_celery_workers():
             v.wait_state("workers", "down")
             v.wait_code("/readyz", 503)
             worker.start()
-            v.wait_state("workers", "up")
+            v.wait_state("workers", "up", timeout=90)      # Celery takes its time on a busy machine
             v.wait_code("/readyz", 200)
             worker.kill()
             v.wait_state("workers", "down")
