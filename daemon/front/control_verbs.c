@@ -236,7 +236,7 @@ static void verb_drain(struct call *k)
     for (uint32_t i = 0; i < c->group_count; i++)
         if (c->groups[i].drains)
             buf_printf(&text, "%s%s", count++ ? ", " : "", c->groups[i].name);
-    buf_text(&text, count ? " now fail; `vitalctl undrain` ends it" : "but no group drains: give one `drains: true`");
+    buf_text(&text, count == 1 ? " fails now; `vitalctl undrain` ends it" : count ? " fail now; `vitalctl undrain` ends it" : "but no group drains: give one `drains: true`");
     client_ok(k->client, text.data);
     buf_free(&text);
 }

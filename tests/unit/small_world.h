@@ -62,7 +62,13 @@ static const struct vital_module small_module = {
 static const struct vital_host small_host = { .abi = VITAL_ABI, .size = sizeof small_host, .finish = small_finish };
 
 static void small_close_all(struct probe *p, bool kept) { (void)p; (void)kept; }
-static void small_log(int level, const char *kind, const char *name, const char *text) { (void)level, (void)kind, (void)name, (void)text; }
+static char small_took_over[256];    /* what was said last about an earlier run */
+static void small_log(int level, const char *kind, const char *name, const char *text)
+{
+    (void)level, (void)kind, (void)name;
+    if (strstr(text, "took over"))
+        snprintf(small_took_over, sizeof small_took_over, "%s", text);
+}
 
 static struct conf *small_conf(const char *control)
 {

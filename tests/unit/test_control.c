@@ -384,7 +384,7 @@ TEST(modes_and_drain_are_ordered)
     CHECK_HAS(ask(fd, "{\"verb\":\"run\",\"args\":{\"name\":\"db\"}}"), "is paused");
     CHECK_HAS(ask(fd, "{\"verb\":\"pause\",\"args\":{\"name\":\"ready\"}}"), "`ready` is a group; pause wants a probe");
     CHECK_HAS(ask(fd, "{\"verb\":\"maintenance\",\"args\":{\"name\":\"web\"}}"), "web: maintenance for 1h");
-    CHECK_HAS(ask(fd, "{\"verb\":\"drain\"}"), "draining: ready now fail");
+    CHECK_HAS(ask(fd, "{\"verb\":\"drain\"}"), "draining: ready fails now");
     CHECK(admin_drain_is_ordered());
     CHECK_HAS(ask(fd, "{\"verb\":\"undrain\"}"), "not draining any more");
     CHECK_HAS(ask(fd, "{\"verb\":\"beat\",\"args\":{\"name\":\"db\",\"text\":\"all well\"}}"), "\"ok\":true");

@@ -647,6 +647,27 @@ TEST(progress_is_told)
     struct core_stats s;
     core_stats(&s);
     CHECK_INT(s.progress, kit_time);
+    for (uint32_t i = 0; i < w.conf->probe_count; i++)
+        if (probe_in_attempt(engine.world->probes[i])) {
+            kit_time += 1000; /* an end between two turns */
+            pass_at_once(probe_handle(engine.world->probes[i]));
+            core_stats(&s);
+            CHECK_INT(s.progress, kit_time);
+        }
+    kit_close();
+}
+
+TEST(a_pause_forgets_what_was_to_be_confirmed)
+{
+    struct kit_world w;
+    struct probe *a = open_edge(&w, EDGE_CONFIRM);
+    kit_on_start = NULL;
+    kit_time += 77;
+    probe_nudge(a);
+    kit_settle();
+    CHECK(probe_in_attempt(a) && a->plan.confirm);
+    mem_free(admin_mode(a->conf->name, MODE_PAUSED, LEVEL_PASS, 0));
+    CHECK_INT(a->plan.confirm, 0);
     kit_close();
 }
 

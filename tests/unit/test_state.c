@@ -94,6 +94,7 @@ TEST(a_restart_is_no_event)
     CHECK_INT(level_of("startup"), LEVEL_PASS);
     const struct probe *p = probe("db");
     CHECK_INT(probe_state(p), STATE_UP);
+    CHECK_TEXT(small_took_over, "took over the states of 2 probes, known 2s ago; stale by now: 0");
     CHECK_INT(p->record.since, since);
     CHECK_INT(since_of("ready"), group_since);
     CHECK_INT(p->plan.regular, due);
@@ -272,6 +273,33 @@ TEST(a_mode_that_ended_meanwhile_is_over)
     small_open(NULL);
     CHECK_INT(probe("db")->order.mode, MODE_NORMAL);
     CHECK(timer_is_set(&probe("db")->plan.timer));
+    small_close();
+}
+
+static void put_note(struct buf *b) { buf_text(b, "remember"); }
+
+TEST(a_note_outlives_the_process_and_is_handed_out_once)
+{
+    open_world();
+    restart("b", "b", 0);
+    CHECK(!state_take_note());
+    state_on_note(put_note);
+    restart("b", "b", 0);
+    char *note = state_take_note();
+    CHECK_TEXT(note, "remember");
+    CHECK(!state_take_note());
+    mem_free(note);
+    small_close();
+}
+
+TEST(a_pause_that_ended_meanwhile_keeps_nothing_fresh)
+{
+    open_world();
+    run("db");
+    CHECK(!admin_mode("db", MODE_PAUSED, LEVEL_PASS, 100 * USEC_S));
+    restart("b", "b", 86401 * USEC_S);
+    CHECK_INT(probe("db")->order.mode, MODE_NORMAL);
+    CHECK(probe("db")->record.stale);
     small_close();
 }
 
