@@ -427,6 +427,52 @@ TEST(large_answers_are_streamed)
     front_close();
 }
 
+/* All that has come; the last reader to end brings `open` to 0. */
+static size_t drain(int *fds, unsigned count, unsigned *open)
+{
+    static char room[256 * 1024];
+    size_t sum = 0;
+    for (unsigned i = 0; i < count; i++)
+        for (ssize_t n; fds[i] >= 0 && (n = recv(fds[i], room, sizeof room, MSG_DONTWAIT)) >= 0;) {
+            sum += (size_t)n;
+            if (n > 0)
+                continue;
+            close(fds[i]);
+            fds[i] = -1;
+            --*open;
+        }
+    return sum;
+}
+
+/* So what else a turn is for waits for one chunk at most, however many scrapers there are and however fast they read. */
+TEST(large_bodies_together_get_one_chunk_a_turn)
+{
+    enum { READERS = 8, CHUNK = VIEW_CHUNK + 16 * 1024 };
+    int fds[READERS];
+    unsigned open = READERS;
+    front_extra = 3000;
+    front_open();
+    front_settle(VITAL_PASS, VITAL_PASS);
+    uint64_t before = front_stats.metrics;
+    for (unsigned i = 0; i < READERS; i++) {
+        fds[i] = front_dial(FRONT_STATUS);
+        front_send(fds[i], "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    }
+    while (front_stats.metrics < before + READERS)
+        front_turn();
+    uint64_t first = loop_turns();
+    size_t sum = drain(fds, READERS, &open);
+    unsigned late = 0;
+    while (open > 0) {
+        front_turn();
+        sum += drain(fds, READERS, &open);
+        late += sum > (READERS + loop_turns() - first + 1) * CHUNK;
+    }
+    CHECK_INT(late, 0);
+    CHECK(sum > READERS * 10 * (size_t)VIEW_CHUNK);
+    front_close();
+}
+
 TEST(readers_that_do_not_read_are_bounded)
 {
     enum { MANY = DETAIL_STREAMS + 4 };
