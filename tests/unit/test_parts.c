@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "core/index.h"
+#include "core/probe.h"
 #include "core/stall.h"
 #include "core/state_bytes.h"
 #include "core/text.h"
@@ -38,6 +39,25 @@ TEST(cutting_reads_no_further_than_it_must)
     CHECK_INT(text_cut_at("ab\xc3\xa9", 3), 2);
     CHECK_INT(text_cut_at("\x80\x80\x80\x80\x80", 4), 1); /* no UTF-8: three back at most */
     CHECK_INT(text_cut_at("\x80\x80", 1), 0);
+}
+
+/* The leak checker tells when a label is forgotten. */
+TEST(labels_go_along_with_numbers)
+{
+    struct numbers reported = { 0 }, kept = { 0 };
+    numbers_open(&reported);
+    reported.items[0] = (struct number){ .label = mem_copy("first") };
+    reported.count = 1;
+    numbers_keep(&kept, &reported);
+    CHECK_INT(reported.count, 0);
+    reported.items[0] = (struct number){ .label = mem_copy("second") };
+    reported.count = 1;
+    numbers_keep(&kept, &reported);
+    numbers_close(&reported);
+    CHECK_INT(kept.count, 1);
+    CHECK_TEXT(kept.items[0].label, "second");
+    numbers_free(&kept);
+    CHECK(!kept.count && !kept.items);
 }
 
 TEST(a_stall_is_what_the_machine_did_not_sleep)

@@ -292,6 +292,17 @@ TEST(a_note_outlives_the_process_and_is_handed_out_once)
     small_close();
 }
 
+TEST(what_was_not_known_is_not)
+{
+    open_world();
+    run("db");
+    restart("b", "b", USEC_S);
+    CHECK_INT(probe_settled(probe("db")), STATE_UP);
+    CHECK_INT(probe_settled(probe("web")), STATE_UNKNOWN);
+    CHECK(!probe("web")->record.settle.known);
+    small_close();
+}
+
 TEST(a_pause_that_ended_meanwhile_keeps_nothing_fresh)
 {
     open_world();

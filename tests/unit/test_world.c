@@ -277,6 +277,18 @@ TEST(a_question_about_everything)
     kit_close();
 }
 
+TEST(startup_does_not_wait_for_those_that_only_advise_it)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "p1");
+    kit_probe(&w, "h1");
+    kit_group(&w, "startup", GROUP_HAD_OUTCOME, 0, "p1", "h1");
+    begin(&w);
+    kit_pass_time(USEC_S);
+    CHECK(engine.startup_latched);
+    kit_close();
+}
+
 TEST(those_that_only_advise_are_attempted_early_too)
 {
     struct kit_world w = kit_world();
