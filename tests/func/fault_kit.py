@@ -17,7 +17,7 @@ LAG = 0.25      # an attempt's end is made by a loop that may be late
 
 def groups(*names):
     """A group for each probe, so that each has a verdict of its own."""
-    return "groups:\n" + "".join(f"  of-{n}: {{ all: [{n}] }}\n" for n in names)
+    return "groups:\n" + "".join(f"  of-{n}: {{ all: ['{n}'] }}\n" for n in names)
 
 
 def timed(text):
