@@ -117,5 +117,5 @@ void get_text(struct state_reader *in, char *to, size_t size)
     if (in->broken)
         return;
     get_bytes(in, to, len);
-    to[in->broken ? 0 : len] = '\0';
+    to[len] = '\0'; /* what is not there was read as zeros */
 }

@@ -60,6 +60,17 @@ TEST(labels_go_along_with_numbers)
     CHECK(!kept.count && !kept.items);
 }
 
+TEST(more_blocks_than_are_kept_for_later_are_freed)
+{
+    struct numbers many[20] = { 0 };
+    for (unsigned i = 0; i < 20; i++)
+        numbers_open(&many[i]);
+    for (unsigned i = 0; i < 20; i++) {
+        numbers_close(&many[i]);
+        CHECK(!many[i].items);
+    }
+}
+
 TEST(a_stall_is_what_the_machine_did_not_sleep)
 {
     const uint64_t t = 1000 * USEC_S;

@@ -285,6 +285,7 @@ TEST(a_note_outlives_the_process_and_is_handed_out_once)
     CHECK(!state_take_note());
     state_on_note(put_note);
     restart("b", "b", 0);
+    restart("b", "b", 0); /* nobody asked for the first */
     char *note = state_take_note();
     CHECK_TEXT(note, "remember");
     CHECK(!state_take_note());
@@ -300,6 +301,18 @@ TEST(what_was_not_known_is_not)
     CHECK_INT(probe_settled(probe("db")), STATE_UP);
     CHECK_INT(probe_settled(probe("web")), STATE_UNKNOWN);
     CHECK(!probe("web")->record.settle.known);
+    small_close();
+}
+
+TEST(a_mode_ends_at_its_end)
+{
+    open_world();
+    run("db");
+    CHECK(!admin_mode("db", MODE_PAUSED, LEVEL_PASS, 100 * USEC_S));
+    CHECK(!admin_mode("web", MODE_PAUSED, LEVEL_PASS, 100 * USEC_S + 1));
+    restart("b", "b", 100 * USEC_S);
+    CHECK_INT(probe("db")->order.mode, MODE_NORMAL);
+    CHECK_INT(probe("web")->order.mode, MODE_PAUSED);
     small_close();
 }
 
