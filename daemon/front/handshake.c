@@ -64,6 +64,7 @@ static void hand_over(struct handshake *h)
     front_stats.handshakes++;
     front_stats.resumed += peer_is_resumed(&h->peer);
     stop(h);
+    guest_busy(&h->guest); /* its source may go with whoever takes the peer over */
     h->done(&h->peer, h->guest.listener, h->guest.source);
     h->guest.source = NULL; /* who took the peer over counts for it now */
     guest_leave(&h->guest);

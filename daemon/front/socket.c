@@ -226,8 +226,8 @@ const char *socket_peer(int fd, char *room, size_t size)
     socklen_t len = sizeof at;
     if (getpeername(fd, (struct sockaddr *)&at, &len) < 0)
         at.ss_family = AF_UNSPEC;
-    if (at.ss_family != AF_UNIX)
+    if (at.ss_family == AF_INET || at.ss_family == AF_INET6)
         return socket_text(&at, len, room, size);
-    snprintf(room, size, "a local client");
+    snprintf(room, size, at.ss_family == AF_UNIX ? "a local client" : "a client that has gone");
     return room;
 }
