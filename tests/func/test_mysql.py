@@ -289,6 +289,7 @@ def test_no_connection_is_left(primary):
 
 def test_many_probes_take_two_connections(primary):
     many = {f"p{i}": {"url": primary.url()} for i in range(200)}
+    wait_for(lambda: primary.sql("SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'vitald'") == "0", "nobody of before is left")
     primary.sql("FLUSH STATUS")
     most = 0
 
