@@ -439,6 +439,9 @@ TEST(an_export_begins_anew_after_a_reload)
     CHECK(state_continue(&e, 1));
     state_seal(&e.bytes);
     CHECK_TEXT(state_check(e.bytes.data, e.bytes.len), NULL);
+    struct state_head h;
+    memcpy(&h, e.bytes.data, sizeof h);
+    CHECK_TEXT(h.boot, "b");
     buf_free(&e.bytes);
     small_turn(nothing);
     small_close();

@@ -150,6 +150,20 @@ TEST(with_nothing_to_do_nothing_wakes_it)
     kit_close();
 }
 
+/* Longer than this clock has run. */
+TEST(a_long_max_age_has_an_end)
+{
+    struct kit_world w = three(0);
+    w.probes[0].max_age = 2 * KIT_BOOT;
+    w.probes[1].max_age = TIME_NEVER;
+    begin(&w);
+    kit_pass_time(2 * USEC_S);
+    const struct probe *a = kit_find_probe("pa");
+    CHECK_INT(probe_stale_at(a), a->record.fresh_from + 2 * KIT_BOOT);
+    CHECK_INT(probe_stale_at(kit_find_probe("pb")), TIME_NEVER);
+    kit_close();
+}
+
 TEST(the_loop_is_woken_for_what_time_alone_brings)
 {
     struct kit_world w = three(0);
