@@ -31,7 +31,7 @@ static enum grpc_serving serving_of(uint32_t group)
     if (group == UINT32_MAX)
         return GRPC_SERVICE_UNKNOWN;
     core_verdict(group, &v);
-    return v.level == LEVEL_FAIL || v.draining ? GRPC_NOT_SERVING : GRPC_SERVING;
+    return v.level == LEVEL_FAIL ? GRPC_NOT_SERVING : GRPC_SERVING;
 }
 
 enum grpc_serving grpc_health_serving(const struct grpc_watched *w)
