@@ -8,11 +8,11 @@ enum { SPARE_MAX = 8 };
 static struct number *spare[SPARE_MAX];
 static unsigned spare_count;
 
-static void clear(struct numbers *n)
+/* What is counted next is the caller's to say. */
+static void free_labels(const struct numbers *n)
 {
     for (unsigned i = 0; i < n->count; i++)
         mem_free(n->items[i].label);
-    n->count = 0;
 }
 
 void numbers_open(struct numbers *n)
@@ -23,7 +23,7 @@ void numbers_open(struct numbers *n)
 
 void numbers_close(struct numbers *n)
 {
-    clear(n);
+    free_labels(n);
     if (n->items && spare_count < SPARE_MAX)
         spare[spare_count++] = n->items;
     else
@@ -33,7 +33,7 @@ void numbers_close(struct numbers *n)
 
 void numbers_keep(struct numbers *kept, struct numbers *reported)
 {
-    clear(kept);
+    free_labels(kept);
     if (reported->count > kept->room) {
         kept->room = reported->count;
         kept->items = mem_grow(kept->items, kept->room * sizeof *kept->items);
@@ -46,7 +46,7 @@ void numbers_keep(struct numbers *kept, struct numbers *reported)
 
 void numbers_free(struct numbers *n)
 {
-    clear(n);
+    free_labels(n);
     mem_free(n->items);
     *n = (struct numbers){ 0 };
 }

@@ -126,7 +126,7 @@ void probe_tell(const struct probe *p, enum state before, const char *reason, co
         return;
     char line[LINE_MAX];
     snprintf(line, sizeof line, "%s -> %s%s%s%s%s", state_text(before), state_text(after), *reason ? ": " : "", reason,
-             text && *text ? ": " : "", text ? text : "");
+             *text ? ": " : "", text);
     journal_add(JOURNAL_PROBE, p->conf->name, state_text(before), state_text(after), reason, text);
     engine_log(importance(before, after), "probe", p->conf->name, line);
 }
@@ -217,6 +217,11 @@ static unsigned count_rows(const struct vital_module *m)
     return n;
 }
 
+static size_t priv_size(const struct vital_module *m)
+{
+    return m ? m->priv_size : 0;
+}
+
 static void start_with(struct record *r, enum conf_initial initial, uint64_t now)
 {
     static const enum level levels[] = { [INITIAL_UP] = LEVEL_PASS, [INITIAL_DOWN] = LEVEL_FAIL };
@@ -236,14 +241,13 @@ struct probe *probe_new(const struct conf_probe *conf, const struct vital_host *
     conf_options_hold(p->options);
     const struct vital_module *m = p->options->module;
     p->handle = (struct vital_probe){ .host = host, .name = conf->name, .conf = p->options->data };
-    p->handle.priv = mem_alloc(m ? m->priv_size : 0);
+    p->handle.priv = mem_alloc(priv_size(m));
     p->number_rows = count_rows(m);
     timer_init(&p->expiry, probe_expire);
     start_with(&p->record, conf->initial, now);
     sched_enter(p);
     return p;
 }
-
 
 static void record_free(struct record *r)
 {
@@ -265,7 +269,7 @@ void probe_free(struct probe *p)
     if (p->quarantined)
         engine.stats.quarantined--;
     probe_stall_over(p);
-    mem_wipe(p->handle.priv, m ? m->priv_size : 0);
+    mem_wipe(p->handle.priv, priv_size(m));
     mem_free(p->handle.priv);
     conf_options_release(p->options);
     record_free(&p->record);
@@ -295,8 +299,7 @@ void probe_set_policy(struct probe *p, const struct conf_probe *conf, uint64_t n
 void probe_inherit(struct probe *p, struct probe *old)
 {
     probe_cancel(old);
-    record_free(&p->record);
-    p->record = old->record;
+    p->record = old->record; /* a new one owns nothing yet */
     old->record = (struct record){ 0 };
     p->order = old->order;
     p->pending = old->pending;

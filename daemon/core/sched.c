@@ -335,7 +335,6 @@ void sched_enter(struct probe *p)
 {
     struct plan *plan = &p->plan;
     timer_init(&plan->timer, on_timer);
-    list_init(&plan->link);
     plan->random = index_hash(p->conf->name, strlen(p->conf->name)) | 1;
     plan->address = address_hold(p->options->target);
 }
@@ -345,7 +344,6 @@ void sched_leave(struct probe *p)
     CORE_ASSERT(p->plan.queue != QUEUE_RUNNING);
     sched_stop(p);
     address_release(p->plan.address);
-    p->plan.address = NULL;
 }
 
 void sched_open(void)

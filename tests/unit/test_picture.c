@@ -98,6 +98,7 @@ TEST(a_probe_from_its_first_attempt_on)
     CHECK_INT(p->transitions, 1);
     CHECK_INT(p->interval, 10 * USEC_S);
     CHECK_INT(p->timeout, 2 * USEC_S);
+    CHECK(p->rise == 2 && p->fall == 3);
     CHECK_INT(p->run_need, 0);
     CHECK_INT(p->number_count, 2);
     CHECK(p->numbers[0].value == 2.5 && !p->numbers[0].label && !p->numbers[0].label_value);
@@ -310,6 +311,8 @@ TEST(groups_show_their_members_and_rule)
     CHECK(p->members[2].advisory && p->members[2].left_out);
     CHECK(!p->members[1].left_out);
     CHECK_INT(p->code, 503);
+    CHECK(p->unknown && !p->forced && !p->draining);
+    CHECK_INT(p->why, WHY_MEMBERS);
     CHECK_INT(p->level, LEVEL_FAIL);
     CHECK_INT(p->oldest, kit_find_probe("f1")->record.at + KIT_WALL);
     CHECK_INT(p->dependant_count, 0);
@@ -383,5 +386,39 @@ TEST(the_whole_daemon)
     CHECK_INT(group_named(o, "ready")->since, kit_time + KIT_WALL);
     picture_free(o);
     picture_free(NULL);
+    kit_close();
+}
+
+TEST(a_new_member_is_pending_until_its_first_outcome)
+{
+    struct kit_world w = kit_world(), again = kit_world();
+    kit_probe(&w, "p1");
+    begin(&w);
+    kit_pass_time(5 * USEC_S);
+    kit_probe(&again, "p1");
+    kit_probe(&again, "h1");
+    core_adopt(kit_conf(&again));
+    const struct picture *o = picture_all();
+    CHECK(!probe_named(o, "p1")->pending && probe_named(o, "h1")->pending);
+    CHECK_INT(o->generation, 2);
+    picture_free(o);
+    kit_close();
+}
+
+TEST(a_module_that_broke_its_contract_is_seen)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "p1");
+    begin(&w);
+    kit_pass_time(5 * USEC_S);
+    for (unsigned i = 0; i < PROBE_BUGS_MAX; i++)
+        probe_module_bug(kit_find_probe("p1"), "broken");
+    const struct picture *o = picture_probe(0);
+    CHECK(o->probes[0].quarantined && o->probes[0].next_due == 0);
+    picture_free(o);
+    core_reload_failed();
+    o = picture_all();
+    CHECK(!o->last_reload_ok && o->last_reload == kit_time + KIT_WALL);
+    picture_free(o);
     kit_close();
 }

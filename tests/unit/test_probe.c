@@ -426,3 +426,39 @@ TEST(a_stranger_is_no_probe)
     waitpid(child, &status, 0);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
+
+static void warn_now(struct vital_probe *p) { kit_finish(p, VITAL_WARN, VITAL_R_SLOW, ""); }
+
+/* The lines of the log have the levels of syslog: 4 warning, 5 notice, 6 info. */
+TEST(coming_up_is_news_only_when_it_was_not_before)
+{
+    begin_one();
+    static const struct { void (*end)(struct vital_probe *); const char *line; unsigned times; } steps[] = {
+        { pass_now, "6 probe a: unknown -> up: ok: fine", 1 },
+        { fail_now, "4 probe a: up -> down: refused: refused by 127.0.0.1", 3 },
+        { pass_now, "5 probe a: down -> up: ok: fine", 2 },
+        { warn_now, "4 probe a: up -> degraded: slow", 3 },
+    };
+    for (unsigned i = 0; i < sizeof steps / sizeof *steps; i++) {
+        for (unsigned n = 0; n < steps[i].times; n++) {
+            until_running("a");
+            *kit_log = 0;
+            steps[i].end(kit_handle("a"));
+        }
+        CHECK_TEXT(kit_log, steps[i].line);
+    }
+    kit_close();
+}
+
+TEST(what_goes_without_a_module_goes_whole)
+{
+    struct kit_world w;
+    struct conf_probe *p = open_one(&w);
+    conf_options_release(p->options);
+    p->options = kit_options(NULL, "db:1", 0);
+    p->missing = "install it";
+    begin(&w);
+    kit_pass_time(USEC_S);
+    kit_close();
+    CHECK_INT(kit_releases, 0);
+}

@@ -690,3 +690,60 @@ TEST(a_round_of_attempts_allocates_nothing)
     CHECK(starts > 3000);
     kit_close();
 }
+
+TEST(a_quarter_of_few_is_not_two)
+{
+    struct kit_world w = many(2, true);
+    w.conf->max_in_flight = 2;
+    begin(&w);
+    kit_on_start = pass_at_once;
+    kit_pass_time(3 * USEC_S);
+    kit_on_start = hang;
+    in_flight_max = 0;
+    for (unsigned i = 0; i < 2; i++)
+        probe_nudge(engine.world->probes[i]);
+    kit_settle();
+    CHECK_INT(in_flight_max, 1);
+    kit_close();
+}
+
+TEST(an_edge_is_planned_for_the_moment_it_came)
+{
+    struct kit_world w;
+    struct probe *a = open_edge(&w, EDGE_HASTEN);
+    kit_time += 1234;
+    uint64_t regular = a->plan.regular;
+    probe_nudge(a);
+    CHECK_INT(a->plan.due, kit_time);
+    CHECK_INT(a->plan.regular, regular);
+    CHECK(a->plan.nudged && a->plan.queue == QUEUE_READY);
+    kit_settle();
+    CHECK_INT(a->plan.base, kit_time);
+    kit_close();
+}
+
+/* One that waits for a place among the edges does so until it is due by itself, and no longer. */
+TEST(what_is_due_by_itself_waits_for_no_edge)
+{
+    struct kit_world w = many(8, true);
+    w.conf->max_in_flight = 4;
+    for (unsigned i = 0; i < 8; i++)
+        w.probes[i].timeout = i ? 2 * USEC_S : 1000 * USEC_S;
+    begin(&w);
+    kit_on_start = pass_at_once;
+    kit_pass_time(3 * USEC_S);
+    kit_on_start = hang;
+    probe_nudge(engine.world->probes[0]); /* takes the one place there is */
+    kit_settle();
+    kit_on_start = pass_at_once;
+    unsigned before = starts;
+    for (unsigned i = 1; i < 8; i++)
+        probe_nudge(engine.world->probes[i]);
+    kit_settle();
+    CHECK_INT(starts, before);
+    for (unsigned i = 1; i < 8; i++)
+        CHECK_INT(engine.world->probes[i]->plan.queue, QUEUE_NUDGED);
+    kit_pass_time(10 * USEC_S);
+    CHECK_INT(starts, before + 7);
+    kit_close();
+}

@@ -129,6 +129,7 @@ TEST(what_would_be_stale_is_stale)
     CHECK_INT(probe_settled(probe("db")), STATE_UP);
     CHECK_INT(probe_settled(probe("web")), STATE_DOWN);
     CHECK(!probe("db")->record.sampled);      /* startup waits for it again */
+    CHECK_TEXT(small_took_over, "took over the states of 2 probes, known 1d ago; stale by now: 2");
     CHECK_INT(level_of("ready"), LEVEL_FAIL);
     small[1].next = VITAL_PASS;
     run("web");
@@ -444,5 +445,34 @@ TEST(an_export_begins_anew_after_a_reload)
     CHECK_TEXT(h.boot, "b");
     buf_free(&e.bytes);
     small_turn(nothing);
+    small_close();
+}
+
+/* The room that a text is given is what it has: the sanitizer sees who writes beyond. */
+TEST(a_longer_text_follows_one_that_was_kept)
+{
+    open_world();
+    run("db");
+    restart("b", "b", USEC_S);
+    small[0].hold = true;
+    run("db");
+    CHECK(small[0].held);
+    probe_finish(probe("db"), VITAL_PASS, VITAL_R_OK, "scripted!");
+    CHECK_TEXT(probe("db")->record.text, "scripted!");
+    small_close();
+}
+
+TEST(a_note_is_as_long_as_it_says)
+{
+    open_world();
+    size_t len;
+    char *bytes = saved("b", &len);
+    struct buf b = BUF(64 * 1024);
+    buf_add(&b, bytes, len);
+    buf_char(&b, 'x');
+    state_seal(&b);
+    CHECK_TEXT(state_check(b.data, b.len), "it is damaged: its parts do not fit together");
+    buf_free(&b);
+    mem_free(bytes);
     small_close();
 }

@@ -457,3 +457,53 @@ TEST(initial_states_count_until_outcomes_contradict_them)
     CHECK_INT(kit_level("h"), LEVEL_FAIL); /* what was only declared grows old too */
     kit_close();
 }
+
+TEST(an_answer_that_changes_within_its_level_is_no_transition)
+{
+    struct kit_world w = kit_world();
+    struct conf_probe *p = kit_probe(&w, "p1");
+    p->interval = p->interval_unsettled = 1000 * USEC_S;
+    kit_group(&w, "g", GROUP_ALL, 1, "p1", "")->unknown = UNKNOWN_PASS;
+    begin(&w);
+    kit_pass_time(2 * USEC_S);
+    kit_on_start = NULL;
+    uint64_t last = journal_last(), version = kit_verdict("g").version;
+    kit_until(probe_stale_at(kit_find_probe("p1")));
+    CHECK(kit_verdict("g").unknown && kit_verdict("g").version > version);
+    CHECK_INT(kit_level("g"), LEVEL_PASS);
+    CHECK_INT(journal_last(), last + 1); /* the probe's own */
+    kit_close();
+}
+
+TEST(a_group_that_only_advises_has_members_too)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "p1");
+    kit_probe(&w, "p2");
+    kit_group(&w, "inner", GROUP_ALL, 1, "p1", "");
+    kit_group(&w, "outer", GROUP_ALL, 1, "p2", "inner");
+    begin(&w);
+    CHECK(core_is_member(core_group_find("outer", 5), 0));
+    CHECK(core_is_member(core_group_find("outer", 5), 1));
+    CHECK(!core_is_member(core_group_find("inner", 5), 1));
+    kit_close();
+}
+
+TEST(without_those_that_are_unknown_a_stall_is_no_reason)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "p1");
+    kit_probe(&w, "h1")->timeout = 1000 * USEC_S;
+    kit_group(&w, "g", GROUP_ALL, 1, "p1 h1", "");
+    begin(&w);
+    kit_pass_time(3 * USEC_S);
+    core_stalled(5 * USEC_S);
+    CHECK_INT(kit_verdict("g").why, WHY_STALLED);
+    struct verdict v;
+    uint32_t without = 1;
+    core_verdict_without(core_group_find("g", 1), &without, 1, &v);
+    CHECK_INT(v.why, WHY_MEMBERS);
+    CHECK_INT(v.level, LEVEL_PASS);
+    CHECK(!v.unknown);
+    kit_close();
+}

@@ -15,6 +15,7 @@ TEST(an_equal_probe_moves_with_its_attempt)
     struct conf_options *options = a->options;
     again.probes[0].interval = 77 * USEC_S;
     adopt(&again);
+    CHECK_INT(timer_next(&kit_heap) <= a->deadline, true);
     CHECK(kit_find_probe("pa") == a && a->options == options && a->handle.conf == options->data);
     CHECK(probe_in_attempt(a) && a->conf == &core_conf()->probes[0]);
     CHECK(a->handle.name == core_conf()->probes[0].name);
@@ -198,7 +199,11 @@ TEST(a_removed_probe_is_cancelled_and_released)
 }
 
 static struct conf *waiting_conf;
-static void reload_now(void) { core_adopt(waiting_conf); }
+static void reload_now(void)
+{
+    core_adopt(waiting_conf);
+    waiting_conf = NULL; /* the leak checker follows pointers */
+}
 
 TEST(a_configuration_that_comes_amid_a_deadline_waits_for_the_turn)
 {
@@ -269,5 +274,43 @@ TEST(a_configuration_may_wait_for_ever)
     kit_on_serve = reload_now;
     kit_time = kit_find_probe("pa")->deadline + 900 * USEC_MS;
     timer_run(&kit_heap, kit_time);
-    kit_close(); /* it is not leaked */
+    kit_close();
+    engine.adopt_next = NULL; /* nor is it leaked: the leak checker follows pointers */
+}
+
+TEST(what_is_taken_over_is_clamped_to_the_new_rule)
+{
+    struct kit_world w = three(0), again = three(1);
+    w.probes[1].fall = 9;
+    begin(&w);
+    kit_pass_time(5 * USEC_S);
+    kit_on_start = fail_at_once;
+    while (kit_find_probe("pb")->record.settle.line[1].run < 5)
+        kit_pass_time(SLOT);
+    again.probes[1].max_age = 1000 * USEC_S;
+    adopt(&again);
+    const struct probe *b = kit_find_probe("pb");
+    CHECK_INT(b->record.settle.line[1].run, 2);
+    CHECK_INT(probe_state(b), STATE_UP);
+    CHECK(timer_is_set(&b->expiry) && b->expiry.at == probe_stale_at(b));
+    kit_close();
+}
+
+TEST(what_is_pending_and_gets_other_options_stays_so)
+{
+    struct kit_world w = three(0), again = three(0), third = three(0);
+    begin(&w);
+    kit_pass_time(5 * USEC_S);
+    kit_probe_with(&again, "hnew", "host-c:1", 0);
+    adopt(&again);
+    uint64_t until = kit_find_probe("hnew")->pending_until;
+    kit_probe_with(&third, "hnew", "host-c:1", 1);
+    kit_pass_time(100 * USEC_MS);
+    adopt(&third);
+    CHECK(kit_find_probe("hnew")->pending);
+    CHECK_INT(kit_find_probe("hnew")->pending_until, until);
+    kit_time = until;
+    kit_verdict("ready");
+    CHECK(!kit_find_probe("hnew")->pending);
+    kit_close();
 }

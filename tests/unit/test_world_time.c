@@ -224,3 +224,37 @@ TEST(a_stall_is_forgotten_as_a_whole)
     CHECK_INT(engine.stall_left, 2);
     kit_close();
 }
+
+TEST(after_a_pause_there_may_be_a_lease_as_ever)
+{
+    struct kit_world w = three(0);
+    begin(&w);
+    kit_pass_time(5 * USEC_S);
+    struct probe *a = kit_find_probe("pa");
+    core_stalled(USEC_S + 1);
+    mem_free(admin_mode("pa", MODE_PAUSED, LEVEL_PASS, 0));
+    kit_pass_time(100 * USEC_S);
+    kit_on_start = NULL;
+    mem_free(admin_resume("pa"));
+    CHECK_INT(a->record.lease, 0);
+    CHECK_INT(a->record.fresh_from, kit_time);
+    kit_time += 100 * USEC_S;
+    kit_verdict("ready");
+    CHECK_INT(a->record.lease, kit_time + a->conf->timeout + ATTEMPT_AGAIN);
+    kit_close();
+}
+
+TEST(the_sum_of_an_age_may_be_just_beyond_the_end_of_time)
+{
+    struct kit_world w = three(0);
+    begin(&w);
+    kit_pass_time(5 * USEC_S);
+    struct probe *a = kit_find_probe("pa");
+    struct conf_probe conf = *a->conf;
+    conf.max_age = TIME_NEVER - a->record.fresh_from + 1;
+    const struct conf_probe *real = a->conf;
+    a->conf = &conf;
+    CHECK_INT(probe_fresh_until(a), TIME_NEVER);
+    a->conf = real;
+    kit_close();
+}
