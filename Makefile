@@ -55,7 +55,7 @@ MODULES := $(LOADED:%=$(B)/modules/%.so)
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all run test install stage deb deb-check image image-check clean lint docs bench fuzz mutants unit sim programs
+.PHONY: all libs run test install stage deb deb-check image image-check clean lint docs bench fuzz mutants unit sim programs
 all: $(B)/vitald $(B)/vitalctl $(B)/vitalctl-static $(MODULES)
 
 $(B)/obj/%.o: %.c Makefile
@@ -136,6 +136,10 @@ $(B)/tests/sim: $(wildcard tests/sim/*.c) $(wildcard tests/sim/*.h) $(B)/libvita
 	@mkdir -p $(@D)
 	$(call say,TEST)
 	$(Q)$(COMPILE) -Itests/sim -o $@ $(filter %.c,$^) $(LINK) $(B)/libvitald.a $(LIBS)
+
+# for what links outside of this file
+libs:
+	@echo $(LIBS)
 
 unit: $(UNIT)
 sim: $(if $(wildcard tests/sim/sim.c),$(B)/tests/sim)

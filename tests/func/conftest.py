@@ -1,6 +1,7 @@
 """Shared parts: certificates, a real nginx, small servers that misbehave on purpose."""
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -10,6 +11,10 @@ import threading
 import pytest
 
 from daemon import free_port, wait_for
+
+# A run in the background inherits an interrupt that is ignored, and so would all programs that tests interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def run(*args, **kwargs):

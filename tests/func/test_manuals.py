@@ -1,11 +1,13 @@
 """Every example in the manuals and in README.md is run as it stands. Only places, ports and long times are made ours."""
 import glob
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 
+import jsonschema
 import pytest
 import yaml
 
@@ -161,7 +163,18 @@ ELSEWHERE = {
     r"sudo |apt|dpkg|docker|podman|systemctl": "the package, image and service tests do these for real",
 }
 
+def check_kubelet_probes(v, text):
+    """As Kubernetes' schema has them, about groups that there are, on the port that the example beside them listens on."""
+    with open(f"{ROOT}/tests/golden/kubernetes-1.34.json") as f:
+        schema = json.load(f)
+    probe = {"$ref": "#/definitions/io.k8s.api.core.v1.Probe", "definitions": schema["definitions"]}
+    for given in yaml.safe_load(text).values():
+        jsonschema.validate(given, probe)
+        assert v.group(given["grpc"]["service"]) and given["grpc"]["port"] == 8690
+
+
 HOW = [
+    (r"readinessProbe:", check_kubelet_probes),
     (r"(?s).*NAME=|# \.env", check_env_file),
     (r"gcc ", build_module),
     (r"VITAL_OPT", compile_row),

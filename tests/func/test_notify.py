@@ -113,7 +113,7 @@ def test_a_fault_and_its_end_are_told_once_with_what_hangs_on_it():
             t.set(False)
             wait_for(lambda: len(chat.got) == 3, "the next fault")
             assert chat.titles() == [("firing", "db"), ("resolved", "db"), ("firing", "db")]      # nothing else came in between
-            assert receivers(v)["chat:webhook"]["delivered"] == 3
+            wait_for(lambda: receivers(v)["chat:webhook"]["delivered"] == 3, "its answer counts")
             assert re.search(r'^vitald_notify_delivered_total\{receiver="chat"\} 3$', v.get("/metrics").text, re.M)
 
 

@@ -152,8 +152,13 @@ class Bus:
             f.write('<busconfig><type>session</type><listen>unix:path=%s/bus</listen><policy context="default"><allow send_destination="*" '
                     'eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>' % self.path)
         self.daemon = subprocess.Popen(["dbus-daemon", f"--config-file={self.path}/bus.conf", "--nofork"], stderr=subprocess.DEVNULL)
-        wait_for(lambda: os.path.exists(f"{self.path}/bus"), "the bus")
+        wait_for(self.answers, "the bus")
         return self
+
+    def answers(self):
+        with socket.socket(socket.AF_UNIX) as s, contextlib.suppress(OSError):
+            s.connect(f"{self.path}/bus")
+            return True
 
     def start_fake(self):
         self.fake = subprocess.Popen([self.program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self.env)
