@@ -126,6 +126,10 @@ static uint64_t regular_start(struct probe *p, uint64_t now)
 {
     double jitter;
     uint64_t interval = interval_in_force(p, &jitter);
+    if (p->plan.crowded && jitter > 0 && !probe_is_unsettled(p)) { /* once: 5 % an interval would take minutes to part them */
+        jitter = 1;
+        p->plan.crowded = false;
+    }
     uint64_t shorter = (uint64_t)((double)interval * jitter * next_random(&p->plan));
     uint64_t at = slot_down(p->plan.base + interval - shorter);
     return not_before(not_before(at, slot_up(now)), slot_down(p->plan.base) + SLOT);
@@ -179,6 +183,7 @@ void sched_first(struct probe *p, bool urgent, uint64_t now)
     uint64_t spread = p->conf->interval < FIRST_SPREAD ? p->conf->interval : FIRST_SPREAD;
     if (urgent && spread > FIRST_URGENT)
         spread = FIRST_URGENT;
+    p->plan.crowded = spread < p->conf->interval;
     plan_regular(p, not_before(slot_down(now + p->plan.random % (spread ? spread : 1)), now));
 }
 

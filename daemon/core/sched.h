@@ -26,6 +26,7 @@ struct plan {
     uint8_t queue;               /* enum sched_queue: whose list `link` is in */
     bool nudged;                 /* the next or running attempt is an edge's */
     bool again;                  /* an edge came while an attempt ran */
+    bool crowded;                /* its first attempt came with those of many others: the next one spreads them */
     uint8_t confirm;             /* attempts left of an edge that is being confirmed */
     struct address *address;     /* NULL: not on the network */
     uint64_t due;                /* planned start of the next attempt, be it an edge's */

@@ -54,6 +54,7 @@ struct name {
     uint64_t began, ended;          /* of the last attempt; 0 = none by this object */
     uint64_t interval; double jitter;   /* in force when it ended */
     bool unsettled;
+    bool crowded;                   /* since its first start: once, the next settled interval is any part of a whole one */
     uint64_t free_from;             /* starts after this are not bound to the grid: reload, orders, lags */
     uint64_t nudged_at;
     bool confirmable;
@@ -158,9 +159,15 @@ static void check_start(struct name *n)
     MUST(n, n->present && plain_is_active(&n->plain));
     MUST(n, in_flight <= core_conf()->max_in_flight);
     MUST(n, at_target[n->target] <= core_conf()->max_per_address);
-    if (!n->began)
+    if (!n->began) {
+        n->crowded = true;
         return;
+    }
     uint64_t gap = now - n->began, shortest = (uint64_t)((double)n->interval * (1 - n->jitter));
+    if (n->crowded && n->jitter > 0 && !n->unsettled) {
+        n->crowded = false;
+        shortest = 0;
+    }
     MUST(n, now >= n->ended);
     if (n->free_from >= n->began)
         return;

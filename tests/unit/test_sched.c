@@ -89,7 +89,8 @@ TEST(jitter_only_shortens)
     kit_on_start = pass_at_once;
     kit_pass_time(3000 * USEC_S);
     uint64_t least = UINT64_MAX, most = 0;
-    for (unsigned i = 0; i + 1 < starts; i++) {
+    CHECK(gap(0) <= 10 * USEC_S);     /* it parts those that began together */
+    for (unsigned i = 1; i + 1 < starts; i++) {
         least = gap(i) < least ? gap(i) : least;
         most = gap(i) > most ? gap(i) : most;
     }
@@ -163,6 +164,34 @@ static struct kit_world many(unsigned count, bool urgent)
         kit_group(&w, "ready", GROUP_ALL, 1, names, "");
     mem_free(names);
     return w;
+}
+
+TEST(those_that_began_together_are_parted_within_an_interval)
+{
+    struct kit_world w = kit_world_of(800, 1);
+    char all[8000] = "", name[12];
+    for (unsigned i = 0; i < 800; i++) {
+        snprintf(name, sizeof name, "p%u", i);
+        kit_probe(&w, name)->jitter = i < 400 ? 0.05 : 0;
+        strcat(strcat(all, name), " ");
+    }
+    kit_group(&w, "ready", GROUP_ALL, 1, all, "");
+    begin(&w);
+    kit_on_start = pass_at_once;
+    kit_pass_time(9 * USEC_S);
+    unsigned tenths[10] = { 0 }, on_grid = 0;
+    for (unsigned i = 0; i < 800; i++) {
+        snprintf(name, sizeof name, "p%u", i);
+        uint64_t due = kit_find_probe(name)->plan.due - KIT_BOOT;
+        if (i < 400)
+            tenths[due % (10 * USEC_S) / USEC_S]++;
+        else
+            on_grid += due >= 10 * USEC_S && due <= 10250 * USEC_MS;
+    }
+    for (unsigned i = 0; i < 10; i++)
+        CHECK(tenths[i] > 20 && tenths[i] < 60);
+    CHECK_INT(on_grid, 400);          /* without jitter the rhythm is exact from the first */
+    kit_close();
 }
 
 TEST(first_attempts_are_spread)
