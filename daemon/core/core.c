@@ -97,7 +97,7 @@ void core_stalled(uint64_t gap)
         engine.stall_left += p->stall_awaited;
     }
     sched_shift(gap);
-    timer_set(&engine.expiries, &engine.stall_end, now + STALL_SHOWN);
+    timer_set(&engine.expiries, &engine.stall_end, engine.stall_left ? now + STALL_SHOWN : now); /* nobody to wait for: over at once */
     world_touch_all(engine.world);
     snprintf(text, sizeof text, "stalled for %s: deadlines are shifted", clock_span(gap, span));
     journal_add(JOURNAL_SELF, "vitald", "", "stalled", "", text);

@@ -54,7 +54,7 @@ struct name {
     uint64_t began, ended;          /* of the last attempt; 0 = none by this object */
     uint64_t interval; double jitter;   /* in force when it ended */
     bool unsettled;
-    bool crowded;                   /* since its first start: once, the next settled interval is any part of a whole one */
+    bool crowded, parting;          /* since its first start: once, the next settled interval is any part of a whole one */
     uint64_t free_from;             /* starts after this are not bound to the grid: reload, orders, lags */
     uint64_t nudged_at;
     bool confirmable;
@@ -109,9 +109,12 @@ static void take_outcome(struct name *n, enum vital_class class)
     const struct conf_probe *c = probe_conf(probe_of(n->handle));
     plain_outcome(&n->plain, c, class, kit_time);
     bool down = n->plain.bad[1];
+    n->confirmable |= n->nudged_at >= n->began && c->on_edge == EDGE_CONFIRM; /* an edge meanwhile: what is the rule when it can be followed */
     n->unsettled = plain_is_unsettled(&n->plain);
     n->interval = n->unsettled ? c->interval_unsettled : down ? c->interval_down : c->interval;
     n->jitter = n->unsettled || down ? c->jitter_unsettled : c->jitter;
+    n->parting = n->crowded && n->jitter > 0 && !n->unsettled;
+    n->crowded = n->crowded && !n->parting;
 }
 
 static void finish(struct name *n, enum vital_class class)
@@ -164,10 +167,9 @@ static void check_start(struct name *n)
         return;
     }
     uint64_t gap = now - n->began, shortest = (uint64_t)((double)n->interval * (1 - n->jitter));
-    if (n->crowded && n->jitter > 0 && !n->unsettled) {
-        n->crowded = false;
+    if (n->parting)
         shortest = 0;
-    }
+    n->parting = false;
     MUST(n, now >= n->ended);
     if (n->free_from >= n->began)
         return;

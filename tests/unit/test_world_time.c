@@ -197,6 +197,27 @@ TEST(a_stall_and_a_failed_reload_are_journalled)
     kit_close();
 }
 
+TEST(a_stall_that_nobody_waits_for_is_over_at_once)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "p1");
+    begin(&w);
+    kit_pass_time(20 * USEC_S);
+    mem_free(admin_mode("p1", MODE_PAUSED, LEVEL_PASS, 0));
+    core_stalled(5 * USEC_S);
+    CHECK_INT(kit_verdict("ready").stalled, 0);
+    mem_free(admin_mode("p1", MODE_NORMAL, LEVEL_PASS, 0));
+    core_stalled(5 * USEC_S);
+    CHECK_INT(kit_verdict("ready").stalled, 0); /* the same standstill */
+    kit_turn();
+    core_stalled(5 * USEC_S);
+    CHECK_INT(kit_verdict("ready").stalled, 5 * USEC_S);
+    struct core_stats s;
+    core_stats(&s);
+    CHECK_INT(s.stalls, 2);
+    kit_close();
+}
+
 TEST(a_stall_is_forgotten_as_a_whole)
 {
     struct kit_world w = kit_world();
