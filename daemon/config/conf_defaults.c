@@ -16,7 +16,7 @@ const struct vital_opt conf_policy_rows[] = {
     VITAL_OPT(struct policy, interval_unsettled, DURATION, .min = 10 * USEC_MS, .max = 7 * 86400 * USEC_S,
               .help = "interval while outcomes contradict the state; default: 1s, or interval when that is shorter"),
     VITAL_OPT(struct policy, interval_down, DURATION, .min = 10 * USEC_MS, .max = 7 * 86400 * USEC_S, .help = "interval while down; default: interval"),
-    VITAL_OPT(struct policy, jitter, NUMBER, .def = "5%", .flags = VITAL_PERCENT, .max = 1, .help = "each interval varies by that much"),
+    VITAL_OPT(struct policy, jitter, NUMBER, .def = "5%", .flags = VITAL_PERCENT, .max = 1, .help = "each interval is up to that much shorter; the first one by any part"),
     VITAL_OPT(struct policy, jitter_unsettled, NUMBER, .def = "20%", .flags = VITAL_PERCENT, .max = 1, .help = "the same while unsettled or down"),
     VITAL_OPT(struct policy, max_age, DURATION, .min = 100 * USEC_MS, .max = 30 * 86400 * USEC_S,
               .help = "an older outcome is stale; default: 3 times the longest interval in force, and timeout, and 1s"),
