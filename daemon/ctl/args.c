@@ -190,15 +190,20 @@ char *args_parse(const struct command *c, int argc, char *const *argv, struct ar
     bool options = true;
     char *error = NULL;
     *a = (struct args){ 0 };
-    for (int i = 0; i < argc && !error; i++) {
+    for (int i = 0; i < argc; i++) {
+        char *wrong = NULL;
         if (options && !strcmp(argv[i], "--"))
             options = false;
         else if (options && argv[i][0] == '-' && argv[i][1])
-            error = parse_option(c, argc, argv, &i, a);
+            wrong = parse_option(c, argc, argv, &i, a);
         else if (a->count >= c->max)
-            error = mem_printf("%s: one argument too many; usage: vitalctl %s %s", argv[i], c->name, c->operands);
+            wrong = mem_printf("%s: one argument too many; usage: vitalctl %s %s", argv[i], c->name, c->operands);
         else
             a->names[a->count++] = argv[i];
+        if (error)
+            mem_free(wrong);
+        else
+            error = wrong;
     }
     if (!error && a->count < c->min)
         error = mem_printf("something is missing; usage: vitalctl %s %s", c->name, c->operands);

@@ -32,11 +32,11 @@ struct command {
     unsigned accepts;
     unsigned min, max;                    /* operands */
     const char *outputs;                  /* what -o takes: "text json"; NULL = none */
-    int usage_exit;                       /* for a wrong command line */
     int (*run)(const struct args *);
 };
 
-/* NULL, or what is wrong (heap). argv: what follows the command's name. Options and operands may mix; -- ends options. */
+/* NULL, or what is wrong first (heap): the rest is read all the same, for -o says how to tell. argv: what follows the
+ * command's name. Options and operands may mix; -- ends options. */
 char *args_parse(const struct command *, int argc, char *const *argv, struct args *);
 /* Options may stand before the command too: `vitalctl --socket PATH status`. The index of the first word that is none. */
 int args_leading(int argc, char *const *argv);

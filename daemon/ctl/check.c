@@ -38,19 +38,29 @@ static bool is_nagios(const struct args *a)
     return a->output && !strcmp(a->output, "nagios");
 }
 
-static int check_usage(const struct args *a, const char *text)
-{
-    term_error("%s", text);
-    if (is_nagios(a))
-        printf("VITALD UNKNOWN - see stderr\n");
-    return is_nagios(a) ? NAGIOS_UNKNOWN : EXIT_NO;
-}
-
 /* To Nagios a bar begins the performance data. */
 static void no_bars(char *text)
 {
     while ((text = strchr(text, '|')))
         *text = '/';
+}
+
+/* Nagios shows people what stands on standard output only. */
+int check_misused(const struct args *a, const char *text)
+{
+    if (!is_nagios(a))
+        return EXIT_NO;
+    char *line = mem_copy(text);
+    no_bars(line);
+    printf("VITALD UNKNOWN - %s\n", line);
+    mem_free(line);
+    return NAGIOS_UNKNOWN;
+}
+
+static int check_usage(const struct args *a, const char *text)
+{
+    term_error("%s", text);
+    return check_misused(a, text);
 }
 
 static int check_print(const struct args *a, const struct finding *found)

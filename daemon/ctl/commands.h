@@ -8,6 +8,7 @@ int status_run(const struct args *);
 int explain_run(const struct args *);
 int wait_run(const struct args *);
 int check_run(const struct args *);
+int check_misused(const struct args *, const char *text);      /* the exit code, once a wrong command line is told as -o wants it */
 int drain_run(const struct args *);
 int undrain_run(const struct args *);
 int pause_run(const struct args *);

@@ -17,44 +17,44 @@ static int help_run(const struct args *);
 
 static const struct command commands[] = {
     { "status", "[PROBE|GROUP]", "Show every probe and group, or one", NULL,
-      ARG_SOCKET | ARG_URL | ARG_OUTPUT | ARG_COLOR | ARG_WATCH, 0, 1, "text|json", EXIT_USAGE, status_run },
+      ARG_SOCKET | ARG_URL | ARG_OUTPUT | ARG_COLOR | ARG_WATCH, 0, 1, "text|json", status_run },
     { "explain", "[PROBE|GROUP]", "Say why a verdict is what it is, since when, and what would change it",
-      "Without a name: the group `ready`.", ARG_SOCKET | ARG_URL | ARG_COLOR | ARG_WATCH, 0, 1, NULL, EXIT_USAGE, explain_run },
+      "Without a name: the group `ready`.", ARG_SOCKET | ARG_URL | ARG_COLOR | ARG_WATCH, 0, 1, NULL, explain_run },
     { "wait", "[GROUP]", "Wait until a group passes (default: ready)",
       "--for: it must have held that long. --timeout is 60s unless given; 0 waits for ever. A daemon that is not there\n"
       "yet, or restarts, is waited for as well. Exit: 0 reached, 1 not in time (the reason is printed), 2 usage or no\n"
       "such group, 3 the daemon cannot be reached.",
-      ARG_SOCKET | ARG_URL | ARG_FOR | ARG_TIMEOUT | ARG_UNTIL | ARG_QUIET, 0, 1, NULL, EXIT_USAGE, wait_run },
+      ARG_SOCKET | ARG_URL | ARG_FOR | ARG_TIMEOUT | ARG_UNTIL | ARG_QUIET, 0, 1, NULL, wait_run },
     { "check", "[URL|GROUP]", "Ask for one verdict: exit 0 for pass and warn, 1 otherwise",
       "Asks over HTTP: http://127.0.0.1:8686/healthz, where VITALD_LISTEN changes the address; GROUP asks /healthz/GROUP\n"
       "there. With --socket it asks the control socket. --timeout is 2s unless given. -o nagios prints a plugin's line\n"
       "with performance data and exits 0, 1, 2 or 3.",
-      ARG_SOCKET | ARG_URL | ARG_OUTPUT | ARG_TIMEOUT | ARG_QUIET, 0, 1, "text|nagios", EXIT_NO, check_run },
+      ARG_SOCKET | ARG_URL | ARG_OUTPUT | ARG_TIMEOUT | ARG_QUIET, 0, 1, "text|nagios", check_run },
     { "drain", "", "Fail the groups that drain (ready), so that traffic goes elsewhere", "Lasts until `vitalctl undrain`; over a restart where a `state_file` is configured, or systemd gives a state directory.",
-      ARG_SOCKET | ARG_WAIT, 0, 0, NULL, EXIT_USAGE, drain_run },
-    { "undrain", "", "End a drain", NULL, ARG_SOCKET, 0, 0, NULL, EXIT_USAGE, undrain_run },
+      ARG_SOCKET | ARG_WAIT, 0, 0, NULL, drain_run },
+    { "undrain", "", "End a drain", NULL, ARG_SOCKET, 0, 0, NULL, undrain_run },
     { "pause", "PROBE...", "Make no attempts; the last state goes on to count", MODES_HELP,
-      ARG_SOCKET | ARG_FOR, 1, ARGS_NAMES_MAX, NULL, EXIT_USAGE, pause_run },
+      ARG_SOCKET | ARG_FOR, 1, ARGS_NAMES_MAX, NULL, pause_run },
     { "maintenance", "PROBE...", "Leave probes out of groups, and notify nobody; attempts go on", MODES_HELP,
-      ARG_SOCKET | ARG_FOR, 1, ARGS_NAMES_MAX, NULL, EXIT_USAGE, maintenance_run },
+      ARG_SOCKET | ARG_FOR, 1, ARGS_NAMES_MAX, NULL, maintenance_run },
     { "force", "PROBE... up|degraded|down", "Let probes count as this, visibly, whatever is measured", MODES_HELP,
-      ARG_SOCKET | ARG_FOR, 2, ARGS_NAMES_MAX, NULL, EXIT_USAGE, force_run },
+      ARG_SOCKET | ARG_FOR, 2, ARGS_NAMES_MAX, NULL, force_run },
     { "resume", "PROBE...", "Back to normal from pause, maintenance or force", NULL,
-      ARG_SOCKET, 1, ARGS_NAMES_MAX, NULL, EXIT_USAGE, resume_run },
+      ARG_SOCKET, 1, ARGS_NAMES_MAX, NULL, resume_run },
     { "run", "PROBE...", "Make an attempt now and print its outcome", "Exit: 0 when it passes or warns, 1 otherwise.",
-      ARG_SOCKET | ARG_TIMEOUT, 1, ARGS_NAMES_MAX, NULL, EXIT_USAGE, attempt_run },
-    { "beat", "NAME [TEXT]", "Tell a heartbeat probe that its job is alive", NULL, ARG_SOCKET, 1, 2, NULL, EXIT_USAGE, beat_run },
+      ARG_SOCKET | ARG_TIMEOUT, 1, ARGS_NAMES_MAX, NULL, attempt_run },
+    { "beat", "NAME [TEXT]", "Tell a heartbeat probe that its job is alive", NULL, ARG_SOCKET, 1, 2, NULL, beat_run },
     { "notify", "[test RECEIVER...]", "Show the receivers of notifications, or send them a test message",
       "Exit: 0 when it was delivered on every way that the receiver has, 1 otherwise.",
-      ARG_SOCKET | ARG_TIMEOUT, 0, ARGS_NAMES_MAX, NULL, EXIT_USAGE, notify_run },
+      ARG_SOCKET | ARG_TIMEOUT, 0, ARGS_NAMES_MAX, NULL, notify_run },
     { "reload", "", "Read the configuration again; on an error the old one goes on", "Prints what the daemon has to say about it.",
-      ARG_SOCKET | ARG_TIMEOUT, 0, 0, NULL, EXIT_USAGE, reload_run },
-    { "stop", "", "Drain, answer for `shutdown_delay`, leave: as SIGTERM does", NULL, ARG_SOCKET, 0, 0, NULL, EXIT_USAGE, stop_run },
+      ARG_SOCKET | ARG_TIMEOUT, 0, 0, NULL, reload_run },
+    { "stop", "", "Drain, answer for `shutdown_delay`, leave: as SIGTERM does", NULL, ARG_SOCKET, 0, 0, NULL, stop_run },
     { "events", "", "Print the last transitions", NULL,
-      ARG_SOCKET | ARG_OUTPUT | ARG_COLOR | ARG_SINCE | ARG_FOLLOW | ARG_LAST, 0, 0, "text|json", EXIT_USAGE, events_run },
-    { "stats", "", "Print the daemon's numbers about itself", NULL, ARG_SOCKET, 0, 0, NULL, EXIT_USAGE, stats_run },
-    { "version", "", "Print the versions of vitalctl and of the daemon", NULL, ARG_SOCKET, 0, 0, NULL, EXIT_USAGE, version_run },
-    { "help", "[COMMAND]", "Explain a command", NULL, ARG_SOCKET, 0, 1, NULL, EXIT_USAGE, help_run },
+      ARG_SOCKET | ARG_OUTPUT | ARG_COLOR | ARG_SINCE | ARG_FOLLOW | ARG_LAST, 0, 0, "text|json", events_run },
+    { "stats", "", "Print the daemon's numbers about itself", NULL, ARG_SOCKET, 0, 0, NULL, stats_run },
+    { "version", "", "Print the versions of vitalctl and of the daemon", NULL, ARG_SOCKET, 0, 0, NULL, version_run },
+    { "help", "[COMMAND]", "Explain a command", NULL, ARG_SOCKET, 0, 1, NULL, help_run },
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -128,9 +128,10 @@ static int command_run(const struct command *c, int argc, char *const *argv)
         return help_run(&args);
     char *error = args_parse(c, argc, argv, &args);
     if (error) {
+        int code = c->run == check_run ? check_misused(&args, error) : EXIT_USAGE;
         term_error("%s", error);
         mem_free(error);
-        return c->usage_exit;
+        return code;
     }
     int code = c->run(&args);
     return fflush(stdout) && code == EXIT_OK ? EXIT_NO : code;

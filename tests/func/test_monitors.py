@@ -120,5 +120,14 @@ def test_codes_and_words_agree(everything, state, code, status):
 def test_nagios_when_nobody_is_there():
     done = subprocess.run([os.path.join(BUILD, "vitalctl"), "check", "-o", "nagios", "127.0.0.1:1/readyz"], capture_output=True, text=True, timeout=30)
     assert done.returncode == 2 and done.stdout.startswith("VITALD CRITICAL - ") and "refused" in done.stdout
-    done = subprocess.run([os.path.join(BUILD, "vitalctl"), "check", "-o", "nagios", "http://[bad"], capture_output=True, text=True, timeout=30)
-    assert done.returncode == 3 and done.stdout.startswith("VITALD UNKNOWN")
+
+
+# To Nagios 1 is a warning and 2 critical: a mistake of who wrote the command is neither, wherever in the line it stands.
+@pytest.mark.parametrize("words,said", [(["http://[bad"], "[bad"), (["-t", "xyz"], "not a period"), (["--bogus"], "no such option"), (["a", "b"], "too many"),
+                                        (["-t", "0"], "must end"), (["https://127.0.0.1/"], "has no TLS")])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_wrong_command_line_is_unknown_to_nagios(words, said, first):
+    output = ["-o", "nagios"]
+    done = subprocess.run([os.path.join(BUILD, "vitalctl"), "check", *(output + words if first else words + output)], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr != "") == (3, True), done
+    assert done.stdout.startswith("VITALD UNKNOWN - ") and said in done.stdout and done.stdout.count("\n") == 1
