@@ -31,7 +31,7 @@ static int check_configuration(const struct args *a)
     if (errors)
         printf("%u error%s, %u warning%s\n", errors, errors == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s");
     else
-        printf("configuration is good: %u probes, %u groups, %u warning%s\n", conf->probe_count, conf->group_count, warnings,
+        printf("configuration is good: %u probe%s, %u groups, %u warning%s\n", conf->probe_count, conf->probe_count == 1 ? "" : "s", conf->group_count, warnings,
                warnings == 1 ? "" : "s");
     conf_free(conf);
     return errors ? 1 : 0;

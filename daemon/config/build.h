@@ -64,6 +64,7 @@ void build_aliases(struct build *);
 void build_role(struct build *);
 void build_agents(struct build *);      /* conf_ports.c */
 void build_gates(struct build *);
+void build_doors(struct build *);       /* after all that listen: no two at one address */
 void build_consumers(struct build *);
 void build_receivers(struct build *);  /* conf_notify.c */
 

@@ -92,7 +92,7 @@ static void build_all(struct build *b)
 {
     static void (*const steps[])(struct build *) = { build_settings, build_defaults,  build_probes, build_groups,
                                                      build_listeners, build_consumers, build_files,  build_agents,
-                                                     build_gates,     build_aliases,   build_role, build_receivers };
+                                                     build_gates,     build_doors,     build_aliases, build_role, build_receivers };
     tree_expand(b->root, b->tree, b->env, b->diag);
     build_implied(b);
     b->scope = (struct opt_scope){ .arena = b->conf->arena, .diag = b->diag, .env = b->env };

@@ -1,4 +1,5 @@
 /* The sections `listen`, `files`, `aliases` and `consumers`: who asks, and where. */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -32,12 +33,21 @@ const struct vital_opt conf_listen_rows[] = {
     VITAL_OPT_END,
 };
 
+/* A name could mean other addresses tomorrow. */
+static bool is_numeric(const char *host)
+{
+    struct in_addr four;
+    return !strcmp(host, "localhost") || strchr(host, ':') || inet_pton(AF_INET, host, &four) == 1;
+}
+
 const struct vital_url *build_address(struct build *b, const char *text, struct diag_place place)
 {
     struct url u = { 0 };
     const char *why = url_parse_address(text, strlen(text), true, &u);
     if (!why && !*u.port && !*u.unix_path)
         why = "the port is missing";
+    if (!why && *u.host && !is_numeric(u.host))
+        why = "listening addresses are numeric, like 127.0.0.1 or 0.0.0.0";
     if (why) {
         diag_add(b->diag, DIAG_ERROR, place, "`address`: \"%s\": %s: write host:port, [v6]:port, :port or unix:/path", text, why);
         return NULL;

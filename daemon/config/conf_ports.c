@@ -1,4 +1,4 @@
-/* The sections `agents` and `gates`: ports that stand for one group each. */
+/* The sections `agents` and `gates`: ports that stand for one group each. And what listens must not get in its own way. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -147,4 +147,67 @@ void build_gates(struct build *b)
     }
     b->conf->gates = all;
     b->conf->gate_count = count;
+}
+
+/* ---- who listens where -------------------------------------------------------------------------------------- */
+
+struct door { const struct vital_url *at; const char *kind, *name; struct diag_place place; };
+
+static const char *host_of(const struct vital_url *at)
+{
+    if (!at->host)
+        return "::";
+    return strcmp(at->host, "localhost") != 0 ? at->host : "127.0.0.1";
+}
+
+static bool is_every(const char *host)
+{
+    return !strcmp(host, "::") || !strcmp(host, "0.0.0.0");
+}
+
+/* Of two listeners a written [::] leaves IPv4 to the other. */
+static bool takes_both(const struct door *six, const struct door *four)
+{
+    return is_every(host_of(six->at)) && !(six->at->host && six->name && four->name);
+}
+
+static bool is_clash(const struct door *a, const struct door *b)
+{
+    if (a->at->unix_path || b->at->unix_path)
+        return a->at->unix_path && b->at->unix_path && !strcmp(a->at->unix_path, b->at->unix_path);
+    if (strcmp(a->at->port, b->at->port) != 0 || !strcmp(a->at->port, "0"))
+        return false;
+    const char *of_a = host_of(a->at), *of_b = host_of(b->at);
+    bool six_a = strchr(of_a, ':') != NULL, six_b = strchr(of_b, ':') != NULL;
+    if (six_a != six_b)
+        return six_a ? takes_both(a, b) : takes_both(b, a);
+    return !strcmp(of_a, of_b) || is_every(of_a) || is_every(of_b);
+}
+
+static void add_door(struct build *b, struct door *doors, uint32_t *count, struct door door)
+{
+    if (!door.at)
+        return;
+    for (uint32_t i = 0; i < *count; i++) {
+        bool named = door.name && doors[i].name && !strcmp(door.name, doors[i].name);      /* that was told */
+        if (!named && is_clash(&doors[i], &door)) {
+            diag_add(b->diag, DIAG_ERROR, door.place, "the %s at %s and the %s at %s cannot both listen there: %s", doors[i].kind, doors[i].at->text,
+                     door.kind, door.at->text, door.at->unix_path ? "give one another path" : "give one another port");
+            return;
+        }
+    }
+    doors[(*count)++] = door;
+}
+
+void build_doors(struct build *b)
+{
+    const struct conf *c = b->conf;
+    struct door *doors = arena_alloc(b->tree, (c->listen_count + c->agent_count + c->gate_count + 1) * sizeof *doors);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < c->listen_count; i++)
+        add_door(b, doors, &count, (struct door){ c->listeners[i].address, "listener", c->listeners[i].name, c->listeners[i].place });
+    for (uint32_t i = 0; i < c->agent_count; i++)
+        add_door(b, doors, &count, (struct door){ c->agents[i].port.address, "agent", NULL, c->agents[i].port.place });
+    for (uint32_t i = 0; i < c->gate_count; i++)
+        add_door(b, doors, &count, (struct door){ c->gates[i].address, "gate", NULL, c->gates[i].place });
 }

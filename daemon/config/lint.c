@@ -265,7 +265,7 @@ static void lint_reach(struct lint *l, const struct conf_listen *listen)
         return;
     if (listen->serve & a->open & DETAILS && !(listen->serve & SERVE_GRPC))
         diag_add(l->diag, DIAG_WARNING, listen->place, "listener %s shows every probe, its target and its errors to whoever reaches it, without a credential: serve verdicts only there and the rest on 127.0.0.1 or a unix socket, or set `tls` and `tokens`", at);
-    else if (!a->tls && (listen->serve & ~a->open))
+    else if (!a->tls && (listen->serve & ~a->open & ~(unsigned)SERVE_GRPC))
         diag_add(l->diag, DIAG_WARNING, listen->place, "listener %s takes tokens without TLS: whoever listens on the way can read them; set `tls`", at);
 }
 

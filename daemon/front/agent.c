@@ -187,7 +187,7 @@ static int open_agent(const struct conf_port *c, char **error)
 }
 
 static struct ports ports = {
-    .all = { &ports.all, &ports.all }, .size = sizeof(struct agent), .section = "agents", .open = open_agent, .accepted = answer,
+    .all = { &ports.all, &ports.all }, .size = sizeof(struct agent), .open = open_agent, .accepted = answer,
 };
 
 static const struct conf_port *item(const void *section, uint32_t i)

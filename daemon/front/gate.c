@@ -40,7 +40,7 @@ static int open_gate(const struct conf_port *c, char **error)
 }
 
 static struct ports ports = {
-    .all = { &ports.all, &ports.all }, .size = sizeof(struct gate), .section = "gates", .open = open_gate, .accepted = take,
+    .all = { &ports.all, &ports.all }, .size = sizeof(struct gate), .open = open_gate, .accepted = take,
 };
 
 static const struct conf_port *item(const void *section, uint32_t i)

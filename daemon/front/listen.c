@@ -152,23 +152,10 @@ static bool has_v4_twin(const struct conf *conf, const struct conf_listen *c)
     return false;
 }
 
-static bool is_twice(const struct listen_set *set, const struct conf_listen *c)
-{
-    for (uint32_t i = 0; i < set->count; i++)
-        if (!strcmp(set->items[i].conf->address->text, c->address->text) &&
-            !(c->address->port && !strcmp(c->address->port, "0")))
-            return true;
-    return false;
-}
-
 static void prepare_one(const struct conf *conf, struct listen_set *set, const struct conf_listen *c, struct diag *diag)
 {
     struct prepared p = { .conf = c, .fd = -1 };
     char *error = NULL;
-    if (is_twice(set, c)) {
-        diag_add(diag, DIAG_ERROR, c->place, "two listeners have the address %s: remove one", c->address->text);
-        return;
-    }
     p.kept = find_equal(set, c);
     if (!p.kept && !take_inherited(set, &p)) {
         p.fd = socket_listen(c->address, c->mode, has_v4_twin(conf, c), &error);

@@ -19,14 +19,6 @@ struct port_plan { uint32_t count; struct planned items[]; };
 
 /* ---- prepare ---- */
 
-static bool is_twice(const struct port_plan *plan, const char *address)
-{
-    for (uint32_t i = 0; i < plan->count; i++)
-        if (!strcmp(plan->items[i].address, address))
-            return true;
-    return false;
-}
-
 static struct port *find(struct ports *ports, const char *address)
 {
     LIST_EACH(at, &ports->all) {
@@ -41,9 +33,7 @@ static void plan_one(struct ports *ports, const struct conf_port *c, uint32_t in
 {
     struct planned p = { .kept = find(ports, c->address->text), .index = index, .group = c->group, .fd = -1 };
     char *error = NULL;
-    if (is_twice(ports->plan, c->address->text))
-        error = mem_printf("`%s` names %s twice: each tells about one group", ports->section, c->address->text);
-    else if (!p.kept)
+    if (!p.kept)
         p.fd = ports->open(c, &error);
     if (error) {
         diag_add(diag, DIAG_ERROR, c->place, "%s", error);

@@ -29,7 +29,6 @@ struct port {
 struct ports {
     struct list all;
     size_t size;                 /* of the owner's struct, which begins with a struct port */
-    const char *section;         /* "agents" */
     /* A socket for this address, or -1 and *error (heap). */
     int (*open)(const struct conf_port *, char **error);
     void (*accepted)(struct port *, int fd);

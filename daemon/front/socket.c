@@ -23,8 +23,9 @@ static char *tcp_problem(const char *address, const char *port, int error)
 {
     switch (error) {
     case EADDRINUSE:
-        return mem_printf("cannot listen on %s: the address is in use by another program (perhaps another vitald); "
-                          "`ss -ltnp 'sport = :%s'` shows which: stop it, or choose another address", address, port);
+        return mem_printf("cannot listen on %s: the address is in use by another program (perhaps another vitald), or, when this "
+                          "is a reload, by the configuration before; `ss -ltnp 'sport = :%s'` shows which: stop it, choose another "
+                          "address, or restart", address, port);
     case EACCES:
         return mem_printf("cannot listen on %s: not permitted; ports below 1024 need CAP_NET_BIND_SERVICE "
                           "(systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE) or a port from 1024 up", address);

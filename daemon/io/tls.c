@@ -230,7 +230,8 @@ static char *use_key(SSL_CTX *ctx, const struct tls_settings *s, const struct ma
     BIO_free(bio);
     char *error = NULL;
     if (!key)
-        error = mem_printf("no usable private key in %s: %s; PEM without a passphrase is expected", origin, tls_library_says());
+        error = mem_printf("no usable private key in %s: %s; PEM without a passphrase is expected%s", origin, tls_library_says(),
+                           s->key && !s->key->origin ? ", or { file: PATH } for a file that holds it" : "");
     else if (SSL_CTX_use_PrivateKey(ctx, key) != 1 || SSL_CTX_check_private_key(ctx) != 1)
         error = mem_printf("the private key in %s does not belong to the certificate in %s: %s", origin, s->cert, tls_library_says());
     EVP_PKEY_free(key);

@@ -20,7 +20,7 @@ static int nothing(const struct args *a)
 }
 
 static const struct command command = {
-    "wait", "[GROUP]", "Wait", NULL, ARG_SOCKET | ARG_FOR | ARG_TIMEOUT | ARG_UNTIL | ARG_OUTPUT | ARG_LAST | ARG_QUIET, 0, 1, "text|json", 2, nothing,
+    "wait", "[GROUP]", "Wait", NULL, ARG_SOCKET | ARG_FOR | ARG_TIMEOUT | ARG_UNTIL | ARG_OUTPUT | ARG_LAST | ARG_QUIET, 0, 1, "text|json", nothing,
 };
 
 static bool parses(struct args *a, const char *const *words, const char *error)

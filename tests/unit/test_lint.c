@@ -108,6 +108,7 @@ TEST(details_on_open_addresses)
     SAYS("listen: { address: ':1', serve: [status] }", "listener :1 shows every probe");
     SILENT("listen: { address: '0.0.0.0:1' }", "shows every probe");
     SILENT("listen: [ { address: '127.3.2.1:1', serve: all }, { address: '[::1]:1', serve: all }, { address: 'unix:/x', serve: all } ]", "shows every probe");
+    SILENT("listen: { address: '0.0.0.0:1', serve: [grpc, status] }", "takes tokens");
 }
 
 TEST(what_decides_nothing_or_cannot_pass)
