@@ -26,12 +26,13 @@ static const char *below_root(const char *path, const char *root)
     return !strncmp(path, root, len) && (path[len] == '/' || !path[len]) ? path + len : NULL;
 }
 
-static bool find_mount(struct procfs_text mountinfo, char *point, size_t point_size, char *root, size_t root_size)
+/* controller: the mount of version 1 that has it; NULL: the one of version 2. */
+static bool find_mount(struct procfs_text mountinfo, const char *controller, char *point, size_t point_size, char *root, size_t root_size)
 {
     struct procfs_text line;
     struct procfs_mount m;
     while (procfs_line(&mountinfo, &line))
-        if (procfs_mount(line, &m) && procfs_is(m.type, "cgroup2"))
+        if (procfs_mount(line, &m) && (controller ? procfs_is(m.type, "cgroup") && procfs_option(m.super, controller) : procfs_is(m.type, "cgroup2")))
             return procfs_unescape(m.point, point, point_size) && procfs_unescape(m.root, root, root_size);
     return false;
 }
@@ -39,9 +40,9 @@ static bool find_mount(struct procfs_text mountinfo, char *point, size_t point_s
 const char *cgroup_locate(struct cgroup *c, const char *path, const char *controller, struct procfs_text self, struct procfs_text mountinfo)
 {
     char point[1024], root[1024], own[1024];
-    if (procfs_cgroup_v1(self, controller))
+    if (procfs_cgroup_v1(self, controller, own, sizeof own))
         return "this host uses cgroup version 1";
-    if (!find_mount(mountinfo, point, sizeof point, root, sizeof root))
+    if (!find_mount(mountinfo, NULL, point, sizeof point, root, sizeof root))
         return "no cgroup2 file system is mounted";
     size_t point_len = strlen(point);
     if (path && !strncmp(path, point, point_len) && (path[point_len] == '/' || !path[point_len]))
@@ -197,4 +198,41 @@ enum cgroup_walk cgroup_memory(const struct cgroup *from, double host_total, boo
         }
     } while (cgroup_up(&c));
     return found;
+}
+
+/* ---- version 1 ---- */
+
+static bool own_v1(struct cgroup *c, struct procfs_text self, struct procfs_text mountinfo)
+{
+    char point[1024], root[1024], own[1024];
+    if (!procfs_cgroup_v1(self, "memory", own, sizeof own) || !find_mount(mountinfo, "memory", point, sizeof point, root, sizeof root))
+        return false;
+    const char *below = below_root(own, root);
+    int len = below && !has_dots(below) ? snprintf(c->dir, sizeof c->dir, "%s%s", point, below) : -1;
+    c->top = strlen(point);
+    return len > 0 && (size_t)len < sizeof c->dir;
+}
+
+double cgroup_v1_limit_at(const struct cgroup *c)
+{
+    char room[16384];
+    uint64_t own, whole;
+    struct buf pids = BUF(PROCFS_SMALL * 4);
+    if (!procfs_limit(cgroup_text(c, "memory.limit_in_bytes", room, sizeof room), &own) ||
+        !procfs_key(cgroup_text(c, "memory.stat", room, sizeof room), "hierarchical_memory_limit", &whole))
+        return HUGE_VAL;
+    bool alone = own <= whole && !cgroup_read(c, "cgroup.procs", &pids) && !pids.over && only_family((struct procfs_text){ pids.data, pids.len });
+    buf_free(&pids);
+    return alone ? HUGE_VAL : (double)whole;
+}
+
+double cgroup_v1_limit(void)
+{
+    struct buf self = BUF(PROCFS_SMALL), mountinfo = BUF(PROCFS_TABLE);
+    struct cgroup c;
+    bool there = !procfs_read("/proc/self/cgroup", &self) && !procfs_read("/proc/self/mountinfo", &mountinfo) &&
+                 own_v1(&c, (struct procfs_text){ self.data, self.len }, (struct procfs_text){ mountinfo.data, mountinfo.len });
+    buf_free(&self);
+    buf_free(&mountinfo);
+    return there ? cgroup_v1_limit_at(&c) : HUGE_VAL;
 }

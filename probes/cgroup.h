@@ -40,4 +40,9 @@ enum cgroup_walk cgroup_memory(const struct cgroup *from, double host_total, boo
 bool cgroup_memory_at(const struct cgroup *, double *limit, double *used);    /* one level; limit HUGE_VAL = none */
 double cgroup_left(double limit, double used);
 
+/* What version 1 allows to more than only ourselves, HUGE_VAL = nothing less than all. What is used of it is not read, but
+ * whoever then speaks of the host's memory must know that it is not what can be had. */
+double cgroup_v1_limit(void);
+double cgroup_v1_limit_at(const struct cgroup *);
+
 #endif

@@ -266,7 +266,12 @@ static void start(struct vital_probe *p)
     bool is_host = !strcmp(c->scope, "host");
     bool is_auto = !strcmp(c->scope, "auto");
     const char *why = is_host ? NULL : read_cgroup(&r, c->scope, (double)host.total);
-    if (is_host || (is_auto && !r.limited)) {
+    double unread = is_auto && why ? cgroup_v1_limit() : (double)host.total;
+    if (unread < (double)host.total) {
+        char limit[JUDGE_AMOUNT];
+        vital_finish(p, VITAL_WARN, VITAL_R_NOT_AVAILABLE, "cgroup version 1 allows us %s, and what is used of it is not read; "
+                     "`scope: host` measures the host", judge_bytes(unread, limit));
+    } else if (is_host || (is_auto && !r.limited)) {
         r = (struct reading){ .limited = false };
         read_host(&r, &host);
         report(p, &r, &host, true);
@@ -286,8 +291,8 @@ const struct vital_module memory_module = {
         "cache that can be dropped at once; the tree is walked up to the root and the level that leaves least counts. The text always names which one "
         "was measured.\n\n"
         "A cgroup that holds nothing but vitald, as in a sidecar container, says nothing about the application: such levels are passed over. When nothing "
-        "else is left, `scope: auto` measures the host, and `scope: cgroup` warns `not available: own container`. The same holds for cgroup version 1, "
-        "whose numbers are not guessed at. To watch one service, name its cgroup: `memory: /system.slice/nginx.service`.\n\n"
+        "else is left, `scope: auto` measures the host, and `scope: cgroup` warns `not available: own container`. The numbers of cgroup version 1 are "
+        "not guessed at: where it limits more than us alone, `auto` warns that it cannot tell, else it measures the host. To watch one service, name its cgroup: `memory: /system.slice/nginx.service`.\n\n"
         "A kill by the kernel is noticed from the first attempt on, and held against it for `oom_kill_for`.",
     .opts = rows,
     .numbers = numbers,

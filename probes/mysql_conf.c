@@ -233,7 +233,7 @@ const struct vital_opt mysql_opts[] = {
     VITAL_OPT_BLOCK(struct mysql_conf, connections, connections_rows, .help = "connections that are open"),
     VITAL_OPT(struct mysql_conf, gtid, STRING, .help = "position that the server must have reached: 0-1-100 (MariaDB) or UUID:1-5 (MySQL)"),
     VITAL_OPT(struct mysql_conf, queries, BLOCKS, .rows = query_rows, .row_size = sizeof(struct mysql_query), .min = 0, .max = MYSQL_QUERIES_MAX,
-              .help = "queries of your own, and what they must answer"),
+              .help = "queries of your own, and what they must answer", .also = "query sql"),
     VITAL_OPT(struct mysql_conf, warn_above, THRESHOLD, .flags = VITAL_IN_TIME, .help = "warn when the attempt takes longer than this"),
     VITAL_OPT_END,
 };

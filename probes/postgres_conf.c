@@ -255,7 +255,7 @@ const struct vital_opt pg_opts[] = {
     VITAL_OPT_BLOCK(struct pg_conf, transaction_age, transaction_rows, .help = "age of the oldest open transaction; needs pg_monitor"),
     VITAL_OPT_BLOCK(struct pg_conf, xid_age, xid_rows, .help = "age of the oldest transaction id, as a count or a share of 2^31"),
     VITAL_OPT(struct pg_conf, queries, BLOCKS, .rows = query_rows, .row_size = sizeof(struct pg_query), .min = 0, .max = PG_QUERIES_MAX,
-              .help = "queries of your own, and what they must answer"),
+              .help = "queries of your own, and what they must answer", .also = "query sql"),
     VITAL_OPT(struct pg_conf, warn_above, THRESHOLD, .flags = VITAL_IN_TIME, .help = "warn when the attempt takes longer than this"),
     VITAL_OPT_BLOCK(struct pg_conf, certificate, certificate_rows, .help = "days that the certificates must still be valid"),
     VITAL_OPT_END,

@@ -336,26 +336,31 @@ static bool cgroup_line(struct procfs_text line, struct procfs_text *controllers
     return true;
 }
 
+static bool take_path(struct procfs_text where, char *path, size_t size)
+{
+    if (!where.len || *where.at != '/' || where.len >= size)
+        return false;
+    memcpy(path, where.at, where.len);
+    path[where.len] = 0;
+    return true;
+}
+
 bool procfs_cgroup(struct procfs_text text, char *path, size_t size)
 {
     struct procfs_text line, controllers, where;
     while (procfs_line(&text, &line)) {
         if (!starts_with(line, "0::") || !cgroup_line(line, &controllers, &where))
             continue;
-        if (!where.len || *where.at != '/' || where.len >= size)
-            return false;
-        memcpy(path, where.at, where.len);
-        path[where.len] = 0;
-        return true;
+        return take_path(where, path, size);
     }
     return false;
 }
 
-bool procfs_cgroup_v1(struct procfs_text text, const char *controller)
+bool procfs_cgroup_v1(struct procfs_text text, const char *controller, char *path, size_t size)
 {
     struct procfs_text line, controllers, where;
     while (procfs_line(&text, &line))
         if (cgroup_line(line, &controllers, &where) && procfs_option(controllers, controller))
-            return true;
+            return take_path(where, path, size);
     return false;
 }

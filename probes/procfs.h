@@ -61,8 +61,8 @@ bool procfs_option(struct procfs_text options, const char *name);        /* in a
 /* The mount that a path lies on: the longest mount point that is a prefix, the last one of equals (it lies on top). */
 bool procfs_mount_of(struct procfs_text mountinfo, const char *path, struct procfs_mount *, size_t *point_len);
 
-/* Our own place in /proc/self/cgroup: the v2 path; and whether v1 holds this controller. */
+/* Our own place in /proc/self/cgroup: the v2 path; and the v1 path where v1 holds this controller. */
 bool procfs_cgroup(struct procfs_text, char *path, size_t size);
-bool procfs_cgroup_v1(struct procfs_text, const char *controller);
+bool procfs_cgroup_v1(struct procfs_text, const char *controller, char *path, size_t size);
 
 #endif

@@ -75,7 +75,7 @@ update() {
     route "$1" || return 1
     say "$1: updating to $2"
     expect_restart "$1" || return 1
-    $UPDATE "$1" "$2" || return 1
+    $UPDATE "$1" "$2" || { $VITALCTL resume "$1-health" >/dev/null || true; return 1; }
     ready "$1" || return 1
     route || return 1
     say "$1: runs $2 and has users again"

@@ -241,7 +241,7 @@ class StorePod:
         for old, new in (("/run/secrets/redis/redis", tmp_path / "redis"), ("/data", self.dir), ("redis-0.redis 6379", f"127.0.0.1 {master}")):
             assert old in text
             text = text.replace(old, str(new))
-        text = text.replace('redis-server "$@"', f'redis-server --port {port} --bind 127.0.0.1 --save "" --repl-diskless-sync-delay 0 "$@"')
+        text = text.replace("appendonly yes\n", f'appendonly yes\nport {port}\nbind 127.0.0.1\nsave ""\nrepl-diskless-sync-delay 0\n')
         (self.dir / "start.sh").write_text(text)
         with open(self.dir / "log", "w") as log:
             self.process = subprocess.Popen(["sh", str(self.dir / "start.sh")], env={"PATH": os.environ["PATH"], "POD_NAME": name}, stdout=log, stderr=log)

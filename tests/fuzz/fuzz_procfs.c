@@ -72,7 +72,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(cpus >= 0);
     procfs_key(text, "inactive_file", &value);
     procfs_limit(text, &value);
-    procfs_cgroup_v1(text, "memory");
+    char place[256];
+    if (procfs_cgroup_v1(text, "memory", place, sizeof place))
+        require(*place == '/' && strlen(place) < sizeof place);
     check_mounts(text);
     check_cgroup(text);
     return 0;

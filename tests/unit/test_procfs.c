@@ -329,3 +329,30 @@ TEST(real_files_of_this_host)
     CHECK(procfs_read("/proc/no/such", &b) != 0);
     buf_free(&b);
 }
+
+static void level_v1(const char *dir, const char *own, const char *whole, const char *procs)
+{
+    char stat[96];
+    put(dir, "memory.limit_in_bytes", own);
+    snprintf(stat, sizeof stat, "cache 1\nhierarchical_memory_limit %s\n", whole);
+    put(dir, "memory.stat", stat);
+    put(dir, "cgroup.procs", procs);
+}
+
+TEST(version_1_limits_others_than_us)
+{
+    char us[16], others[32];
+    snprintf(us, sizeof us, "%d\n", (int)getpid());
+    snprintf(others, sizeof others, "1\n%d\n", (int)getpid());
+    plant();
+    struct cgroup c = at("/own");
+    level_v1("/own", "64000\n", "64000\n", us);
+    CHECK(cgroup_v1_limit_at(&c) > 1e300);          /* our own container says nothing about anybody else */
+    level_v1("/own", "64000\n", "64000\n", others);
+    CHECK(cgroup_v1_limit_at(&c) == 64000);
+    level_v1("/own", "9223372036854771712\n", "32000\n", us);
+    CHECK(cgroup_v1_limit_at(&c) == 32000);         /* a level above is tighter, and not ours alone */
+    struct cgroup none = at("/gone");
+    CHECK(cgroup_v1_limit_at(&none) > 1e300);
+    fell();
+}
