@@ -4,6 +4,7 @@
 #   make run        installs what the build needs, builds, runs vitald without a configuration file
 #   make test       installs what the tests need, builds, runs every suite; ends with "N passed, N failed"
 #   make install    DESTDIR= prefix=            make deb | image          make clean | lint | docs | bench | fuzz T=60 | mutants
+#   make coverage   lines and branches that the tests run: build/coverage/report.txt
 #   SANITIZE=address,undefined or SANITIZE=thread with any of them builds under $(B)/address-undefined ...
 
 VERSION    := 0.1.0
@@ -28,6 +29,13 @@ ifdef SANITIZE
   # Instrumented code confuses gcc's flow warnings; the plain build is where warnings are errors.
   HARD := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-error
   LINK += -fsanitize=$(SANITIZE)
+  EACH := -fsanitize=$(SANITIZE)
+else ifdef COVERAGE
+  # One branch of the source is one branch of the code only where nothing is optimized.
+  override B := $(B)/coverage
+  HARD := -O0 --coverage -fprofile-update=atomic -Wno-error
+  LINK += --coverage -Wl,--wrap=_exit tests/coverage_exit.c
+  EACH := --coverage
 else
   HARD := -D_FORTIFY_SOURCE=3 -ftrivial-auto-var-init=zero
 endif
@@ -55,7 +63,7 @@ MODULES := $(LOADED:%=$(B)/modules/%.so)
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all libs run test install stage deb deb-check image image-check clean lint docs bench fuzz mutants unit sim programs
+.PHONY: all libs run test install stage deb deb-check image image-check clean lint docs bench fuzz mutants coverage unit sim programs
 all: $(B)/vitald $(B)/vitalctl $(B)/vitalctl-static $(MODULES)
 
 $(B)/obj/%.o: %.c Makefile
@@ -116,7 +124,7 @@ $(B)/modules/%.so: probes/%.c Makefile
 	@mkdir -p $(@D) $(B)/obj
 	$(call say,MODULE)
 	$(Q)$(CC) $(filter-out -fPIE,$(BASE)) -fPIC -fvisibility=hidden $(WARN) $(HARD) -Iprobes $(CFLAGS) -MMD -MP -MF $(B)/obj/$*.so.d \
-	    -shared -o $@ $(filter %.c,$^) -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(libs_$*)
+	    -shared -o $@ $(filter %.c,$^) -Wl,-z,relro,-z,now $(EACH) $(libs_$*)
 
 # The parts of a heavy module, and what all of them share, are compiled into it, and into its unit test: they are not in the archive.
 tests_of = $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_probe_$(1).c tests/unit/test_probe_$(1)_*.c))
@@ -173,6 +181,11 @@ bench:
 fuzz:
 	@tests/setup fuzz
 	@tests/fuzz/run $(T) $(FUZZ)
+
+# What unit tests and simulation run of the code, by line and branch; with COVERAGE_FUNC=1 the functional tests too.
+coverage:
+	@tests/setup test
+	@tests/coverage
 
 mutants:
 	@tests/setup test
