@@ -3,7 +3,7 @@
 #   make            builds build/vitald, build/vitalctl, build/modules/*.so
 #   make run        installs what the build needs, builds, runs vitald without a configuration file
 #   make test       installs what the tests need, builds, runs every suite; ends with "N passed, N failed"
-#   make install    DESTDIR= prefix=            make deb | image          make clean | lint | docs | bench | fuzz T=60 | mutants
+#   make install    DESTDIR= prefix=            make deb | image          make clean | lint | docs | bench | fuzz T=60 | mutants | differential
 #   make coverage   lines and branches that the tests run: build/coverage/report.txt
 #   SANITIZE=address,undefined or SANITIZE=thread with any of them builds under $(B)/address-undefined ...
 
@@ -12,6 +12,7 @@ B          ?= build
 prefix     ?= /usr/local
 sysconfdir ?= $(if $(filter /usr,$(prefix)),/etc,$(prefix)/etc)
 T          ?= 60
+CASES      ?= 200000
 comma      := ,
 
 # V=1 shows whole commands
@@ -63,7 +64,7 @@ MODULES := $(LOADED:%=$(B)/modules/%.so)
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all libs run test install stage deb deb-check image image-check clean lint docs bench fuzz mutants coverage unit sim programs
+.PHONY: all libs run test install stage deb deb-check image image-check clean lint docs bench fuzz mutants differential coverage unit sim programs
 all: $(B)/vitald $(B)/vitalctl $(B)/vitalctl-static $(MODULES)
 
 $(B)/obj/%.o: %.c Makefile
@@ -186,6 +187,12 @@ fuzz:
 coverage:
 	@tests/setup test
 	@tests/coverage
+
+# The HTTP parser beside those of nginx and Node; SEED=12 repeats a run.
+differential:
+	@tests/setup test
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@VITALD_BUILD=$(CURDIR)/$(B) tests/func/differential.py --cases $(CASES) $(if $(SEED),--seed $(SEED))
 
 mutants:
 	@tests/setup test

@@ -5,32 +5,39 @@
 
 /* ---- characters -------------------------------------------------------------------------------------------- */
 
-enum { T = 1, P = 2, Q = 4, V = 8 };        /* may stand in a token, a path, a query, a field value */
+enum { T = 1, P = 2, Q = 4, V = 8, H = 16 };        /* may stand in a token, a path, a query, a field value, a host with its port */
 
 static const uint8_t classes[256] = {
     ['\t'] = V,
     [' '] = V,
-    ['!'] = T | P | Q | V,
+    ['!'] = T | P | Q | V | H,
     ['"'] = P | Q | V,
     ['#'] = T | V,
-    ['$' ... '\''] = T | P | Q | V,
-    ['(' ... ')'] = P | Q | V,
-    ['*' ... '+'] = T | P | Q | V,
-    [','] = P | Q | V,
-    ['-' ... '.'] = T | P | Q | V,
+    ['$' ... '\''] = T | P | Q | V | H,
+    ['(' ... ')'] = P | Q | V | H,
+    ['*' ... '+'] = T | P | Q | V | H,
+    [','] = P | Q | V | H,
+    ['-' ... '.'] = T | P | Q | V | H,
     ['/'] = P | Q | V,
-    ['0' ... '9'] = T | P | Q | V,
-    [':' ... '>'] = P | Q | V,
+    ['0' ... '9'] = T | P | Q | V | H,
+    [':' ... ';'] = P | Q | V | H,
+    ['<'] = P | Q | V,
+    ['='] = P | Q | V | H,
+    ['>'] = P | Q | V,
     ['?'] = Q | V,
     ['@'] = P | Q | V,
-    ['A' ... 'Z'] = T | P | Q | V,
-    ['[' ... ']'] = P | Q | V,
-    ['^' ... '`'] = T | P | Q | V,
-    ['a' ... 'z'] = T | P | Q | V,
+    ['A' ... 'Z'] = T | P | Q | V | H,
+    ['['] = P | Q | V | H,
+    ['\\'] = P | Q | V,
+    [']'] = P | Q | V | H,
+    ['^'] = T | P | Q | V,
+    ['_'] = T | P | Q | V | H,
+    ['`'] = T | P | Q | V,
+    ['a' ... 'z'] = T | P | Q | V | H,
     ['{'] = P | Q | V,
     ['|'] = T | P | Q | V,
     ['}'] = P | Q | V,
-    ['~'] = T | P | Q | V,
+    ['~'] = T | P | Q | V | H,
     [0x80 ... 0xff] = V,
 };
 
@@ -82,7 +89,7 @@ struct span http1_field(const struct http1_field *fields, unsigned count, const 
 
 enum fault {
     NONE, MORE, LONG_LINE, LONG_HEAD, MANY_FIELDS, BAD_LINE, NOT_HTTP, BAD_STATUS, BAD_VERSION, BARE_LF, FOLDED, SPACED_NAME, BAD_NAME,
-    BAD_VALUE, BAD_LENGTH, TWO_LENGTHS, NO_HOST, TWO_HOSTS, CODING, OLD_CODING, BOTH_LENGTHS, FAULT_COUNT
+    BAD_VALUE, BAD_LENGTH, TWO_LENGTHS, BAD_HOST, NO_HOST, TWO_HOSTS, CODING, OLD_CODING, BOTH_LENGTHS, FAULT_COUNT
 };
 
 /* The status for a request, the text for a reply. */
@@ -103,6 +110,7 @@ static const struct { int status; const char *why; } faults[] = {
     [BAD_VALUE] = { 400, "a header field's value has a control character" },
     [BAD_LENGTH] = { 400, "Content-Length is not a number" },
     [TWO_LENGTHS] = { 400, "there are several Content-Length fields" },
+    [BAD_HOST] = { 400, "the Host is not a name or address with a port" },
     [NO_HOST] = { 400, "there is no Host field" },
     [TWO_HOSTS] = { 400, "there are several Host fields" },
     [CODING] = { 501, "the Transfer-Encoding is not chunked alone" },
@@ -132,9 +140,9 @@ struct framing {
 
 static enum fault note_host(struct framing *f, struct span value)
 {
-    (void)value;
+    const char *end = value.at + value.len;
     f->hosts++;
-    return NONE;
+    return skip(value.at, end, H) == end ? NONE : BAD_HOST;
 }
 
 static enum fault note_length(struct framing *f, struct span value)
@@ -292,6 +300,24 @@ static enum fault take_method(struct scan *s, struct http1_request *r)
     return NONE;
 }
 
+/* Past "http://host:port" at s->p. Whose name and which scheme it was is not looked at: every name is answered alike. */
+static enum fault take_authority(struct scan *s)
+{
+    const char *end = skip(s->p, s->stop, T);
+    struct span scheme = { s->p, (size_t)(end - s->p) };
+    if (end == s->stop)
+        return s->at_stop;
+    if (!span_is_nocase(scheme, "http") && !span_is_nocase(scheme, "https"))
+        return BAD_LINE;
+    s->p = end;
+    enum fault fault = take_shape(s, "://", BAD_LINE);
+    if (fault)
+        return fault;
+    const char *host = s->p;
+    s->p = skip(host, s->stop, H);
+    return s->p == s->stop ? s->at_stop : s->p == host ? BAD_LINE : NONE;
+}
+
 static bool is_target(const struct http1_request *r)
 {
     if (r->path.len && r->path.at[0] == '/')
@@ -301,8 +327,15 @@ static bool is_target(const struct http1_request *r)
 
 static enum fault take_target(struct scan *s, struct http1_request *r)
 {
+    const char *start = s->p;
+    bool absolute = start < s->stop && *start != '/' && *start != '*';
+    enum fault fault = absolute ? take_authority(s) : NONE;
+    if (fault)
+        return fault;
     const char *end = skip(s->p, s->stop, P);
     r->path = (struct span){ s->p, (size_t)(end - s->p) };
+    if (absolute && !r->path.len)
+        r->path = (struct span){ memchr(start, '/', (size_t)(s->p - start)), 1 };      /* no path is "/": one that stands there */
     r->query = (struct span){ 0 };
     if (end < s->stop && *end == '?') {
         const char *query = end + 1;

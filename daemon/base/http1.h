@@ -1,7 +1,8 @@
 /* HTTP/1.x heads and chunked bodies: pure, strict, allocation-free. Fields point into the caller's bytes.
  *
  * Requests follow RFC 9112 with nothing tolerated that two parsers could read differently: CRLF only, no folding, no
- * space before a colon, one Host, one Content-Length, no Transfer-Encoding. Paths are matched as written. */
+ * space before a colon, one Host, one Content-Length, no Transfer-Encoding. Paths are matched as written. What servers
+ * in front of this one make of the same bytes is compared in tests/func/differential.py. */
 #ifndef BASE_HTTP1_H
 #define BASE_HTTP1_H
 
@@ -23,8 +24,8 @@ enum {
 };
 
 /* > 0: the head's length; 0: not complete yet, call again with all bytes when there are more; < 0: minus the status to
- * answer with, before closing (400, 414, 431, 501, 505). Methods and bodies are the caller's to refuse. Targets are a path
- * or, for OPTIONS, "*"; one empty line before the request line is skipped, as RFC 9112 2.2 asks. */
+ * answer with, before closing (400, 414, 431, 501, 505). Methods and bodies are the caller's to refuse. Targets are a path,
+ * a whole http URL, of which the path counts, or, for OPTIONS, "*"; one empty line before the request line is skipped, as RFC 9112 2.2 asks. */
 enum http1_method { HTTP1_GET, HTTP1_HEAD, HTTP1_OPTIONS, HTTP1_POST, HTTP1_OTHER };
 struct http1_request {
     enum http1_method method;

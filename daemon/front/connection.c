@@ -370,8 +370,8 @@ static void take_input(struct connection *c, size_t len)
 static void read_more(struct connection *c)
 {
     size_t had = c->stash_len;
-    if (had == INPUT_MAX)
-        return;      /* pipelined requests: what is there is served first */
+    if (c->pipelined && had)
+        return;      /* what is there is served first: the end of a peer that sent all its questions at once waits behind them */
     ssize_t got = receive(c, input + had, INPUT_MAX - had);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;

@@ -334,7 +334,7 @@ static bool is_method_served(const struct asking *k)
 void serve_request(const struct http1_request *r, const struct asker *asker, struct reply *reply)
 {
     static struct query query;      /* 2 KiB that would be cleared for each request */
-    bool keep = asker->keep && !r->has_body;
+    bool keep = asker->keep && !r->has_body && r->method != HTTP1_OTHER;     /* what follows a CONNECT is no request to who lets it through */
     struct asking k = { .request = r, .asker = asker, .query = &query, .reply = reply };
     k.end = !keep ? END_CLOSE : r->minor > 0 ? END_KEEP : END_KEEP_OLD;
     *reply = (struct reply){ .close = !keep };

@@ -39,6 +39,15 @@ TEST(requests_come_apart)
     CHECK(request("GET / HTTP/1.0\r\nX: \x80\xff\tb\r\n\r\n") > 0);
 }
 
+TEST(whole_urls_are_paths)
+{
+    CHECK(request("GET http://h:80/a?b HTTP/1.1\r\nHost: other\r\n\r\n") > 0 && span_is(r.path, "/a") && span_is(r.query, "b"));
+    CHECK(request("GET HTTPS://[::1]:8686?b HTTP/1.1\r\nHost:\r\n\r\n") > 0 && span_is(r.path, "/") && span_is(r.query, "b"));
+    CHECK(request("OPTIONS http://h HTTP/1.0\r\n\r\n") > 0 && span_is(r.path, "/") && !r.query.at);
+    CHECK(request("GET http://h//a HTTP/1.0\r\n\r\n") > 0 && span_is(r.path, "//a"));
+    CHECK(request("GET / HTTP/1.1\r\nHost: [fe80::1%25eth0]:8686\r\n\r\n") > 0 && request("GET / HTTP/1.1\r\nHost: a_b.example:80\r\n\r\n") > 0);
+}
+
 TEST(connection_and_length)
 {
     CHECK(request("GET / HTTP/1.1\r\nHost: h\r\nConnection: foo , Close\r\n\r\n") > 0 && !r.keep_alive);
@@ -94,7 +103,19 @@ TEST(bad_requests_are_refused_with_the_right_status)
         { "\r\n\r\nGET / HTTP/1.0\r\n\r\n", 400 },
         { "\rGET / HTTP/1.0\r\n\r\n", 400 },
         { "G(T / HTTP/1.0\r\n\r\n", 400 },
-        { "GET http://h/ HTTP/1.0\r\n\r\n", 400 },
+        { "GET ftp://h/ HTTP/1.0\r\n\r\n", 400 },
+        { "GET http:///a HTTP/1.0\r\n\r\n", 400 },
+        { "GET http:/h/a HTTP/1.0\r\n\r\n", 400 },
+        { "GET http:h HTTP/1.0\r\n\r\n", 400 },
+        { "GET http://u@h/ HTTP/1.0\r\n\r\n", 400 },
+        { "GET http://h\\a/ HTTP/1.0\r\n\r\n", 400 },
+        { "GET http://h#a HTTP/1.0\r\n\r\n", 400 },
+        { "GET http://h HTTP/1.1\r\n\r\n", 400 },                                    /* its name does not stand for a Host */
+        { "GET a HTTP/1.0\r\n\r\n", 400 },
+        { "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400 },
+        { "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400 },
+        { "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", 400 },
+        { "GET / HTTP/1.0\r\nHost: \"a\"\r\n\r\n", 400 },
         { "CONNECT h:80 HTTP/1.0\r\n\r\n", 400 },
         { "GET * HTTP/1.0\r\n\r\n", 400 },
         { "OPTIONS *? HTTP/1.0\r\n\r\n", 400 },
