@@ -21,11 +21,13 @@
 #include "front/statefile.h"
 #include "fronts.h"
 #include "io/loop.h"
+#include "io/privilege.h"
 #include "io/zygote.h"
 #include "offline.h"
 #include "once.h"
 #include "reload.h"
 #include "turn.h"
+#include "user.h"
 #include "view/text.h"
 
 enum { STATE_TEXT_MAX = 16 * 1024 * 1024 };
@@ -189,6 +191,7 @@ static void leave(void)
 int main(int argc, char **argv)
 {
     struct args args;
+    privilege_dumps(false);      /* also a zygote that was started anew */
     zygote_become(argc, argv);
     sd_open();
     zygote_start();
@@ -201,10 +204,15 @@ int main(int argc, char **argv)
     raise_limits();
     turn_open();
     struct conf *conf = load(&args);
-    if (args.action == ACTION_ONCE)
+    if (conf->core_dumps)
+        privilege_dumps(true);
+    if (args.action == ACTION_ONCE) {
+        user_become(conf, &args);
         return once_run(&args, conf);
+    }
     handle_signals();
     open_front(conf);
+    user_become(core_conf(), &args);
     reload_open(&args);
     sd_ready();
     tell_coverage();

@@ -11,6 +11,7 @@
 #include "front/sd.h"
 #include "fronts.h"
 #include "io/pool.h"
+#include "user.h"
 
 enum { FINDINGS_MAX = 64 * 1024, QUEUE_MAX = 64 };
 
@@ -72,6 +73,7 @@ static bool take_over(void)
 {
     if (work.conf && fronts_prepare(work.conf, &work.diag)) {
         compare_control(core_conf(), work.conf);
+        user_compare(core_conf(), work.conf, &work.diag);
         core_adopt(work.conf);
         fronts_adopt();
         log_set(args_log_format(asked, work.conf), args_log_level(asked, work.conf));

@@ -140,6 +140,8 @@ struct conf {
     const char *control_group;             /* system group whose members may change things; NULL = none */
     int log_level;
     uint8_t log_format;                    /* enum log_format */
+    const char *user;                      /* whom to become when started as root; NULL = see user.c */
+    bool core_dumps;
     const char *state_file;                /* NULL = none */
     uint32_t role_probe;                   /* answers /primary, /replica ...; UINT32_MAX = none */
     struct vital_secret **secrets; uint32_t secret_count;    /* of listeners and whatever else is no probe */

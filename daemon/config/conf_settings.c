@@ -13,7 +13,8 @@
 struct settings {
     int64_t max_in_flight, max_per_address;
     uint64_t startup_timeout, shutdown_delay;
-    const char *state_file, *role_probe;
+    const char *state_file, *role_probe, *user;
+    bool core_dumps;
     struct control_rows { const char *path, *group; } control;
     struct log_rows { uint8_t level, format; } log;
 };
@@ -40,6 +41,8 @@ const struct vital_opt conf_setting_rows[] = {
     VITAL_OPT(struct settings, shutdown_delay, DURATION, .def = "0s", .max = 3600 * USEC_S, .help = "after SIGTERM, answers as draining for that long"),
     VITAL_OPT(struct settings, state_file, STRING, .flags = VITAL_PATHNAME, .help = "keeps states, modes and an ordered drain over a restart; default: under systemd $STATE_DIRECTORY/state, else none"),
     VITAL_OPT(struct settings, role_probe, STRING, .help = "the postgres probe by which /primary, /replica and the like answer; default: the only one there is"),
+    VITAL_OPT(struct settings, user, STRING, .help = "started as root, become this user (name, UID or UID:GID) once everything is open; root stays root; default: vitald, or nobody where there is none, but root under a service manager"),
+    VITAL_OPT(struct settings, core_dumps, BOOL, .def = "false", .help = "a crash may leave a core dump, which holds secrets; debuggers of the same user may attach"),
     VITAL_OPT_BLOCK(struct settings, control, control_rows, .help = "the control socket"),
     VITAL_OPT_BLOCK(struct settings, log, log_rows, .help = "the log, on standard error"),
     VITAL_OPT_END,
@@ -85,6 +88,8 @@ void build_settings(struct build *b)
     c->startup_timeout = set.startup_timeout;
     c->shutdown_delay = set.shutdown_delay;
     c->state_file = set.state_file;
+    c->user = set.user;
+    c->core_dumps = set.core_dumps;
     c->control_path = set.control.path;
     c->control_group = set.control.group;
     c->log_level = levels[set.log.level];
@@ -115,12 +120,18 @@ static struct node *root_map(struct build *b, const char *key)
     return map;
 }
 
+/* Settings that a variable gives when the configuration does not. */
+static const struct { const char *variable, *place, *setting; } said_by_env[] = {
+    { "VITALD_SHUTDOWN_DELAY", "environment variable VITALD_SHUTDOWN_DELAY", "shutdown_delay" },
+    { "VITALD_USER", "environment variable VITALD_USER", "user" },
+};
+
 /* It goes into the tree, so that --dump-config shows it. */
 void build_implied(struct build *b)
 {
     struct diag_place nowhere = { 0 }, from_env = { .file = "environment variable VITALD_LISTEN" };
     struct node *probes = root_map(b, "probes"), *listen = map_find(b->root, "listen");
-    const char *address = environ_get(b->env, "VITALD_LISTEN"), *delay = environ_get(b->env, "VITALD_SHUTDOWN_DELAY");
+    const char *address = environ_get(b->env, "VITALD_LISTEN");
     if (probes->kind == NODE_MAP && !map_find(probes, "self")) {
         struct node *self = node_map(b->tree, nowhere);
         map_put(b->tree, self, "self", nowhere, node_map(b->tree, nowhere));
@@ -139,9 +150,12 @@ void build_implied(struct build *b)
         else
             map_put(b->tree, b->root, "listen", nowhere, list);
     }
-    if (delay && *delay && !map_find(b->root, "shutdown_delay")) {
-        struct node *n = text_node(b, delay);
-        n->place.file = "environment variable VITALD_SHUTDOWN_DELAY";
-        map_put(b->tree, b->root, "shutdown_delay", nowhere, n);
+    for (unsigned i = 0; i < sizeof said_by_env / sizeof *said_by_env; i++) {
+        const char *value = environ_get(b->env, said_by_env[i].variable);
+        if (!value || !*value || map_find(b->root, said_by_env[i].setting))
+            continue;
+        struct node *n = text_node(b, value);
+        n->place.file = said_by_env[i].place;
+        map_put(b->tree, b->root, said_by_env[i].setting, nowhere, n);
     }
 }

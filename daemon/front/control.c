@@ -26,6 +26,7 @@ static struct timer pause_timer;
 static int listen_fd = -1;
 static char path[CTL_PATH_MAX];
 static uint64_t generation;
+static bool in_default_place;
 
 /* What we bound, so that at the end we remove our own socket and not the one of a daemon that came after us. */
 static struct { char path[CTL_PATH_MAX]; dev_t device; ino_t inode; } bound[SOCKETS];
@@ -216,11 +217,26 @@ bool control_open(const struct conf *conf, const struct control_hooks *hooks, ch
     timer_init(&pause_timer, accept_resume);
     group_watch_now(conf->control_group);
     generation = core_generation();
+    in_default_place = fd >= 0 && !conf->control_path;
     if (listen_fd >= 0) {
         loop_add(&listener, listen_fd, LOOP_READ, accept_ready);
         beat_open(path);
     }
     return true;
+}
+
+void control_give(uint32_t uid, uint32_t gid, bool shared)
+{
+    struct stat st;
+    char directory[CTL_PATH_MAX];
+    client_trust_own_user(!shared);
+    snprintf(directory, sizeof directory, "%s", path);
+    char *slash = strrchr(directory, '/');
+    if (!in_default_place || !slash)
+        return;
+    *slash = '\0';
+    if (lstat(directory, &st) || !S_ISDIR(st.st_mode) || st.st_uid != 0 || lchown(directory, uid, gid))
+        log_about(LOG_NOTICE, "file", directory, "stays as it is: the control socket in there will be left behind at the end");
 }
 
 void control_publish(void)

@@ -1,6 +1,6 @@
 /* The control socket: how people and scripts on this host ask and command the daemon. The protocol is base/ctlproto.h.
  *
- * Whoever can reach it may look; changing anything is for root, the daemon's own user, and members of `control_group`,
+ * Whoever can reach it may look; changing anything is for root, the daemon's own user (unless that is `nobody`), and members of `control_group`,
  * told by the kernel's peer credentials. Everything is bounded: clients, lines, queued bytes, time; a slow client costs
  * only itself. Beside it lies the heartbeat socket. */
 #ifndef FRONT_CONTROL_H
@@ -22,6 +22,9 @@ bool control_open(const struct conf *, const struct control_hooks *, char **erro
 /* Once a turn, when core has published: requests are served, those who wait are told. */
 void control_publish(void);
 void control_close(void);
+/* The daemon becomes this user: the default directory is theirs from now on, so that the sockets can be removed at the end.
+ * shared: others run under that name too, so being of that user is no right to change anything. */
+void control_give(uint32_t uid, uint32_t gid, bool shared);
 const char *control_path(void);                /* NULL = there is none */
 
 struct control_stats {

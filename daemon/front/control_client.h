@@ -56,6 +56,7 @@ void client_open(int fd);                        /* takes the descriptor over */
 void client_publish(void);                       /* all of them */
 void client_close_all(void);
 struct control_client *client_find(uint64_t serial);
+void client_trust_own_user(bool yes);         /* at first it is */
 bool client_may_change(const struct control_client *);
 
 void client_ok(struct control_client *, const char *text);

@@ -81,6 +81,11 @@ void sd_open(void)
     unsetenv("WATCHDOG_PID");
 }
 
+bool sd_is_there(void)
+{
+    return sd.fd >= 0;
+}
+
 /* ---- sending ---- */
 
 static void tell_failure(int error)

@@ -6,9 +6,11 @@
 #ifndef FRONT_SD_H
 #define FRONT_SD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 void sd_open(void);                    /* first of all: takes its variables out of the environment, so that no child has them */
+bool sd_is_there(void);               /* somebody manages us */
 void sd_ready(void);                   /* listeners are open and the configuration is in force; also the end of a reload */
 void sd_reloading(void);
 void sd_stopping(uint64_t takes);      /* we are leaving, and that takes so long */

@@ -247,6 +247,16 @@ static void let_go_of_everything(int sock)
     setsid();
 }
 
+/* Rather none than one with the wrong rights. The kernel forgets whose death we wait for when the user changes. */
+static void become(const struct privilege *who, int parent)
+{
+    if (privilege_drop(who) != 0)
+        _exit(1);
+    helper_die_with_parent(true);
+    if (getppid() != parent)
+        _exit(0);
+}
+
 _Noreturn void helper_zygote(int sock, int parent)
 {
     /* Ctrl-C and a service manager's SIGTERM to the whole group are for the daemon, which still needs its helpers while
@@ -265,9 +275,11 @@ _Noreturn void helper_zygote(int sock, int parent)
     let_go_of_everything(sock);
     int me = (int)getpid();
     for (;;) {
-        char order;
+        struct zygote_request request = { .order = ZYGOTE_FORK };
         int fd;
-        receive(&order, sizeof order, &fd, 1);
+        receive(&request, sizeof request, &fd, 1);
+        if (request.order == ZYGOTE_DROP)
+            become(&request.who, parent);
         if (fd >= 0 && fork() == 0)
             become_helper(fd, me);
         close(fd); /* when the fork failed, the daemon sees the helper's end closed */

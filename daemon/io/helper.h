@@ -7,9 +7,17 @@
 
 #include <stdint.h>
 
+#include "io/privilege.h"
 #include "vital_probe.h"
 
 enum { HELPER_MESSAGE_MAX = 64 * 1024, HELPER_FILE_MAX = 64 * 1024, HELPER_GRACE_MS = 2000 };
+
+/* To the zygote. FORK comes with the socket of the helper that shall be. */
+enum zygote_order { ZYGOTE_FORK, ZYGOTE_DROP };
+struct zygote_request {
+    uint32_t order;
+    struct privilege who;        /* DROP: whom to become */
+};
 
 enum helper_order { HELPER_FILE, HELPER_CHILD, HELPER_KILL };
 struct helper_request {

@@ -263,8 +263,8 @@ static struct helper *helper_new(int *error)
         return NULL;
     }
     not_blocking(pair[0]);
-    char order = 'f';
-    *error = send_with(zygote_fd, &(struct iovec){ .iov_base = &order, .iov_len = 1 }, 1, &pair[1], 1);
+    struct zygote_request request = { .order = ZYGOTE_FORK };
+    *error = send_with(zygote_fd, &(struct iovec){ .iov_base = &request, .iov_len = sizeof request }, 1, &pair[1], 1);
     close(pair[1]);
     if (*error) {
         close(pair[0]);
@@ -353,6 +353,20 @@ static void dismiss_all(struct list *helpers)
 {
     for (struct list *l; (l = list_first(helpers));)
         helper_dismiss(LIST_OWNER(l, struct helper, link));
+}
+
+/* In order behind what was asked before it, ahead of what comes. One that cannot obey ends, and the next one is made by a
+ * process that is that user already. */
+void zygote_drop(const struct privilege *who)
+{
+    struct zygote_request request = { .order = ZYGOTE_DROP, .who = *who };
+    request.who.raw_sockets = false;
+    for (struct list *l; (l = list_first(&idle));)
+        helper_lost(LIST_OWNER(l, struct helper, link));
+    for (struct list *l; (l = list_first(&working));)
+        helper_lost(LIST_OWNER(l, struct helper, link));
+    if (zygote_fd >= 0)
+        send_with(zygote_fd, &(struct iovec){ .iov_base = &request, .iov_len = sizeof request }, 1, NULL, 0);
 }
 
 void zygote_stop(void)

@@ -16,11 +16,14 @@
 
 #include "vital_probe.h"
 
+struct privilege;
+
 enum { ZYGOTE_PARKED_MAX = 4, ZYGOTE_HELPERS_MAX = 64, ZYGOTE_REQUEST_MAX = 64 * 1024 };
 
 void zygote_become(int argc, char **argv);    /* before all else in main(): a process that was started to make helpers stays in here */
 void zygote_start(void);                  /* first act of main(); exits with a message when it cannot */
 void zygote_attach(void);                 /* once the loop is open */
+void zygote_drop(const struct privilege *);  /* the same for it; helpers from before are sent away, so before the first attempt */
 void zygote_stop(void);                   /* at exit: tells it to go; waits for nothing */
 
 struct zygote_call;

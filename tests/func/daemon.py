@@ -95,7 +95,7 @@ class Vitald:
         self.write(config)
         self.logfile = os.path.join(self.dir, "log")
         self.binary = os.path.join(BUILD, binary)
-        environment = {"PATH": os.environ["PATH"], "HOME": self.dir, **(env or {})}
+        environment = {"PATH": os.environ["PATH"], "HOME": self.dir, "VITALD_USER": "root", **(env or {})}   # the directory is ours alone
         for name in ("ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
             if name in os.environ:
                 environment.setdefault(name, os.environ[name])
@@ -114,6 +114,8 @@ class Vitald:
             text = "listen:\n  - address: 127.0.0.1:0\n    serve: [verdicts, status, metrics, events, page]\n" + text
         if not re.search(r"^control:", config, re.M):
             text = f"control: {{ path: {self.control} }}\n" + text
+        if os.getuid() and not re.search(r"^core_dumps:", config, re.M):
+            text = "core_dumps: true\n" + text      # else only root may look at what it has open
         tmp = self.conf + ".new"
         with open(tmp, "w") as f:
             f.write(text)
@@ -252,7 +254,7 @@ def once(config, *args, env=None, timeout=60):
         with open(path, "w") as f:
             f.write(config)
         return subprocess.run([os.path.join(BUILD, "vitald"), "-c", path, "--once", *args], capture_output=True, text=True,
-                              timeout=timeout, env={"PATH": os.environ["PATH"], **(env or {})})
+                              timeout=timeout, env={"PATH": os.environ["PATH"], "VITALD_USER": "root", **(env or {})})
 
 
 def check_config(config, *args, env=None):
