@@ -17,10 +17,10 @@ struct group_rows {
 static const char *const unknown_words[] = { [UNKNOWN_PASS] = "pass", [UNKNOWN_WARN] = "warn", [UNKNOWN_FAIL] = "fail", NULL };
 static const char *const shared_words[] = { [SHARED_FAIL] = "fail", [SHARED_WARN] = "warn", NULL };
 static const struct vital_opt code_rows[] = {
-    VITAL_OPT(struct codes, pass, INT, .min = 100, .max = 599, .help = "HTTP status when it passes; default 200"),
-    VITAL_OPT(struct codes, warn, INT, .min = 100, .max = 599, .help = "when it warns; default 200"),
-    VITAL_OPT(struct codes, fail, INT, .min = 100, .max = 599, .help = "when it fails; default 503"),
-    VITAL_OPT(struct codes, draining, INT, .min = 100, .max = 599, .help = "while draining; default 503"),
+    VITAL_OPT(struct codes, pass, INT, .min = 200, .max = 599, .help = "HTTP status when it passes; default 200. After 204, 205 and 304 comes no body"),
+    VITAL_OPT(struct codes, warn, INT, .min = 200, .max = 599, .help = "when it warns; default 200"),
+    VITAL_OPT(struct codes, fail, INT, .min = 200, .max = 599, .help = "when it fails; default 503"),
+    VITAL_OPT(struct codes, draining, INT, .min = 200, .max = 599, .help = "while draining; default 503"),
     VITAL_OPT_END,
 };
 const struct vital_opt conf_group_rows[] = {

@@ -69,6 +69,22 @@ const char *answer_media(enum answer_format format)
     return media[format];
 }
 
+bool answer_has_content(unsigned status)
+{
+    return status != 204 && status != 205 && status != 304;
+}
+
+/* Of an answer that never has content, 204 may tell no length and 304 tells that of another; 205 must tell that it is none. */
+static void add_length(struct buf *out, unsigned status, long long length)
+{
+    if (!answer_has_content(status))
+        buf_text(out, status == 205 ? "Content-Length: 0\r\n" : "");
+    else if (length >= 0)
+        buf_printf(out, "Content-Length: %lld\r\n", length);
+    else if (length == ANSWER_CHUNKED)
+        buf_text(out, "Transfer-Encoding: chunked\r\n");
+}
+
 void answer_head(struct buf *out, unsigned status, const char *media, enum answer_end end, const char *extra, uint64_t oldest_wall,
                  long long length)
 {
@@ -77,15 +93,12 @@ void answer_head(struct buf *out, unsigned status, const char *media, enum answe
     buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n", status, status_text(status), date_text(clock_wall()));
     if (oldest_wall)
         buf_printf(out, "Vitald-Oldest-Sample: %s\r\n", clock_iso(oldest_wall, iso));
-    if (media)
+    if (media && answer_has_content(status))
         buf_printf(out, "Content-Type: %s\r\n", media);
     buf_text(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n");
     if (!extra || !strstr(extra, "Content-Security-Policy:")) /* the page has one of its own */
         buf_text(out, "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n");
-    if (length >= 0)
-        buf_printf(out, "Content-Length: %lld\r\n", length);
-    else if (length == ANSWER_CHUNKED)
-        buf_text(out, "Transfer-Encoding: chunked\r\n");
+    add_length(out, status, length);
     if (extra)
         buf_text(out, extra);
     buf_text(out, ends[end]);
@@ -111,7 +124,8 @@ static size_t render(const struct verdict *v, enum answer_format format, enum an
 {
     struct buf body = BUF(BLOCK_MAX);
     buf_reset(out);
-    render_body(v, format, wall, &body);
+    if (answer_has_content(v->code))
+        render_body(v, format, wall, &body);
     answer_head(out, v->code, answer_media(format), end, format == ANSWER_NOTHING ? "Allow: GET, HEAD, OPTIONS\r\n" : NULL,
                 clock_wall_of(v->oldest), (long long)body.len);
     size_t head = out->len;
@@ -179,12 +193,6 @@ void answer_verdict(uint32_t group, enum answer_format format, enum answer_end e
     else if (b->second != wall / USEC_S || (b->oldest != v.oldest && b->turn != loop_turns()))
         block_freshen(b, &v, format, end, wall);
     *a = (struct answer){ b->bytes, b->head, b->len, b->status };
-}
-
-void answer_this(const struct verdict *v, enum answer_format format, enum answer_end end, struct answer *a)
-{
-    size_t head = render(v, format, end, clock_wall(), &scratch);
-    *a = (struct answer){ scratch.data, head, scratch.len, v->code };
 }
 
 void answer_text(unsigned status, enum answer_end end, const char *extra, const char *body, struct answer *a)

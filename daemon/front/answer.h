@@ -3,6 +3,7 @@
 #ifndef FRONT_ANSWER_H
 #define FRONT_ANSWER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,8 +18,6 @@ enum answer_end { END_KEEP, END_KEEP_OLD, END_CLOSE, ANSWER_ENDS };
 struct answer { const char *bytes; size_t head, len; unsigned status; };
 
 void answer_verdict(uint32_t group, enum answer_format, enum answer_end, struct answer *);
-/* Not from the cache: the verdict without some probes. */
-void answer_this(const struct verdict *, enum answer_format, enum answer_end, struct answer *);
 /* extra: further header lines, each with its end; may be NULL. */
 void answer_text(unsigned status, enum answer_end, const char *extra, const char *body, struct answer *);
 
@@ -26,6 +25,7 @@ void answer_text(unsigned status, enum answer_end, const char *extra, const char
 enum { ANSWER_CHUNKED = -1, ANSWER_UNTIL_CLOSE = -2 };
 void answer_head(struct buf *, unsigned status, const char *media, enum answer_end, const char *extra, uint64_t oldest_wall,
                  long long length);
+bool answer_has_content(unsigned status);     /* no body may follow 204, 205 and 304, which a group's `codes` may name */
 const char *answer_media(enum answer_format);
 
 void answer_reset(void);     /* another configuration: other groups, other codes */

@@ -84,12 +84,26 @@ static void give_refusal(struct asking *k)
 
 /* ---- detailed bodies ---- */
 
+static void give_head(struct asking *k, unsigned status, const char *header, uint64_t oldest)
+{
+    front_stats.details++;
+    buf_reset(&bytes);
+    answer_head(&bytes, status, NULL, k->end, header, oldest, ANSWER_UNTIL_CLOSE);
+    k->reply->bytes = bytes.data;
+    k->reply->len = bytes.len;
+}
+
 /* The head needs the body's length, so the body is rendered first. */
 static void give_detail(struct asking *k, struct shot *shot, view_fn *view, const struct view_input *extra, unsigned status,
                         const char *media, const char *header, uint64_t oldest)
 {
     static struct buf body = { .max = VIEW_ROOM };
     struct reply *r = k->reply;
+    if (!answer_has_content(status)) {
+        detail_release(shot);
+        give_head(k, status, header, oldest);
+        return;
+    }
     buf_reset(&body);
     if (!detail_start(shot, view, extra, &body, &r->rest)) {
         detail_release(shot);
@@ -231,22 +245,24 @@ static void serve_probe(struct asking *k)
                 p->at);
 }
 
-static bool matches(struct span field, const char *tag)
+/* Among all that the client has: a list may be cut into several fields. */
+static bool matches(const struct http1_request *r, const char *tag)
 {
-    return field.at && (span_is(field, "*") || memmem(field.at, field.len, tag, strlen(tag)));
+    for (unsigned i = 0; i < r->count; i++) {
+        struct span value = r->fields[i].value;
+        if (span_is_nocase(r->fields[i].name, "if-none-match") && (span_is(value, "*") || memmem(value.at, value.len, tag, strlen(tag))))
+            return true;
+    }
+    return false;
 }
 
 /* What is shown has not changed since the client asked last: 304. The shot goes. */
 static bool give_unchanged(struct asking *k, struct shot *shot, const char *tag, const char *header)
 {
-    if (!matches(http1_field(k->request->fields, k->request->count, "if-none-match"), tag))
+    if (!matches(k->request, tag))
         return false;
     detail_release(shot);
-    front_stats.details++;
-    buf_reset(&bytes);
-    answer_head(&bytes, 304, NULL, k->end, header, 0, ANSWER_UNTIL_CLOSE);
-    k->reply->bytes = bytes.data;
-    k->reply->len = bytes.len;
+    give_head(k, 304, header, 0);
     return true;
 }
 
