@@ -28,8 +28,8 @@ static void check_probe(const struct node *probe)
         struct url u;
         if (!text)
             continue;
-        if (url_parse(text->text, text->len, &u)) {     /* a socket's path may be more than a URL holds: refused when it is decoded */
-            require(strstr(text->text, "%2F") != NULL);
+        if (url_parse(text->text, text->len, &u)) {     /* a socket's path or a name may be more than a URL holds: refused when it is decoded */
+            require(strstr(text->text, "%2F") || text->len > sizeof u.user);
             continue;
         }
         require(!u.has_password && (*u.host || *u.unix_path));
