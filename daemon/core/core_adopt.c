@@ -103,7 +103,7 @@ void core_adopt(struct conf *conf)
     if (!old)
         state_apply(w, now);
     engine.world = w;
-    if (!engine.startup_latched && !engine.startup_over)
+    if (engine_is_starting())
         timer_set(&engine.expiries, &engine.startup_end, engine.stats.started + conf->startup_timeout);
     world_begin(w, old, now);
     if (old)

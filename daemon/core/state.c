@@ -243,10 +243,8 @@ static void take_record(struct probe *p, struct saved *s, struct passage *at)
         r->stale = is_stale_now(s, p->conf, at);
     r->sampled &= !r->stale;
     settle_clamp(&r->settle, &rule);
-    if (*s->text) {
-        r->text = mem_copy(s->text);
-        r->text_room = strlen(s->text) + 1;
-    }
+    if (*s->text)
+        r->text = mem_copy(s->text); /* its room stays 0: the next outcome finds its own */
     mem_free(p->record.text);
     p->record = *r;
     at->taken++;

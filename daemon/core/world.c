@@ -28,7 +28,7 @@ static void count_edges(const struct conf *c, uint32_t *start)
 static void fill_edges(struct world *w)
 {
     const struct conf *c = w->conf;
-    uint32_t *next = mem_alloc((c->probe_count + c->group_count + 1) * sizeof *next);
+    uint32_t *next = mem_alloc((c->probe_count + c->group_count) * sizeof *next);
     memcpy(next, w->edge_start, (c->probe_count + c->group_count) * sizeof *next);
     for (uint32_t g = 0; g < c->group_count; g++) {
         const struct conf_group *group = &c->groups[g];
@@ -52,7 +52,7 @@ static uint32_t count_groups(const struct conf_member *members, uint32_t count)
 static void rank_groups(struct world *w)
 {
     const struct conf *c = w->conf;
-    uint32_t ranked = 0, *waits = mem_alloc((c->group_count + 1) * sizeof *waits);
+    uint32_t ranked = 0, *waits = mem_alloc(c->group_count * sizeof *waits);
     for (uint32_t g = 0; g < c->group_count; g++) {
         waits[g] = count_groups(c->groups[g].members, c->groups[g].member_count) +
                    count_groups(c->groups[g].advisory, c->groups[g].advisory_count);

@@ -77,7 +77,7 @@ struct gate world_gate(const struct world *w, const struct group *g)
         .fails_starting = g->index == c->ready && !engine.startup_latched,
         .latched = g->index == c->startup && engine.startup_latched,
         .draining = g->conf->drains && engine.draining,
-        .stalled = engine.stalled > 0,
+        .stalled = engine.stalled,
     };
 }
 

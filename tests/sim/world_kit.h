@@ -172,7 +172,9 @@ KIT void kit_open(void)
 KIT void kit_close(void)
 {
     core_close();
-    CORE_ASSERT(kit_heap.count == 0);
+    CORE_ASSERT(kit_heap.count == 0 && !core_conf());
+    engine.adopt_next = NULL; /* what core_close() may have forgotten hides from the leak checker nowhere */
+    engine.expiries = (struct timer_heap){ 0 };
     timer_heap_free(&kit_heap);
     for (struct kit_list *l = kit_lists, *next; l; l = next) {
         next = l->next;

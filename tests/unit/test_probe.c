@@ -40,9 +40,11 @@ static void fail_now(struct vital_probe *p) { kit_finish(p, VITAL_FAIL, VITAL_R_
 TEST(an_attempt_may_end_inside_start)
 {
     begin_one();
+    struct probe *a = kit_find_probe("a");
+    CHECK(!timer_is_set(&a->expiry)); /* time alone will bring it nothing */
     kit_on_start = pass_now;
     kit_pass_time(USEC_S);
-    struct probe *a = kit_find_probe("a");
+    CHECK(timer_is_set(&a->expiry));
     CHECK(!probe_in_attempt(a));
     CHECK_INT(probe_state(a), STATE_UP);
     CHECK_INT(a->record.attempts[VITAL_PASS], 1);

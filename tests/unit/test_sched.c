@@ -695,8 +695,11 @@ TEST(a_pause_forgets_what_was_to_be_confirmed)
     probe_nudge(a);
     kit_settle();
     CHECK(probe_in_attempt(a) && a->plan.confirm);
+    probe_nudge(a);
+    CHECK(a->plan.nudged && a->plan.again);
     mem_free(admin_mode(a->conf->name, MODE_PAUSED, LEVEL_PASS, 0));
     CHECK_INT(a->plan.confirm, 0);
+    CHECK(!a->plan.nudged && !a->plan.again);
     kit_close();
 }
 
@@ -774,5 +777,19 @@ TEST(what_is_due_by_itself_waits_for_no_edge)
         CHECK_INT(engine.world->probes[i]->plan.queue, QUEUE_NUDGED);
     kit_pass_time(10 * USEC_S);
     CHECK_INT(starts, before + 7);
+    kit_close();
+}
+
+TEST(an_edge_that_would_come_no_earlier_is_none)
+{
+    struct kit_world w;
+    open_one(&w)->interval = USEC_S;
+    begin(&w);
+    kit_on_start = pass_at_once;
+    kit_pass_time(3 * USEC_S);
+    struct probe *a = kit_find_probe("a");
+    CHECK_INT(a->started + USEC_S, a->plan.due);
+    probe_nudge(a);
+    CHECK(!a->plan.nudged);
     kit_close();
 }

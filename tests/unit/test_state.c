@@ -99,6 +99,7 @@ TEST(a_restart_is_no_event)
     CHECK_INT(since_of("ready"), group_since);
     CHECK_INT(p->plan.regular, due);
     CHECK_INT(p->record.history.count, 1);
+    CHECK(p->record.had_outcome && p->record.sampled && !p->record.stale && p->record.class == VITAL_PASS);
     CHECK_TEXT(p->record.text, "scripted");
     core_publish(now_is);
     CHECK_INT(small[0].starts, 0);
@@ -254,6 +255,10 @@ TEST(modes_and_their_end_are_kept)
     CHECK_INT(probe("web")->order.mode, MODE_FORCED);
     CHECK_INT(probe("web")->order.forced, LEVEL_WARN);
     CHECK_INT(probe("web")->order.until, 0);
+    CHECK(!admin_mode("web", MODE_FORCED, LEVEL_WARN, TIME_NEVER - 1));
+    CHECK_INT(probe("web")->order.until, TIME_NEVER);
+    restart("b", "b", 0);
+    CHECK_INT(probe("web")->order.mode, MODE_FORCED);
     pass(91 * USEC_S);
     core_publish(now_is);
     CHECK_INT(probe("db")->order.mode, MODE_NORMAL);
@@ -474,5 +479,21 @@ TEST(a_note_is_as_long_as_it_says)
     CHECK_TEXT(state_check(b.data, b.len), "it is damaged: its parts do not fit together");
     buf_free(&b);
     mem_free(bytes);
+    small_close();
+}
+
+/* Failing without warning is no state that settling can reach. */
+TEST(a_state_that_cannot_be_is_refused)
+{
+    open_world();
+    run("db");
+    probe("db")->record.settle.line[1].bad = true;
+    struct state_export e = { 0 };
+    state_begin(&e, "b");
+    while (!state_continue(&e, 1))
+        continue;
+    state_seal(&e.bytes);
+    CHECK_TEXT(state_check(e.bytes.data, e.bytes.len), "it is damaged: its parts do not fit together");
+    buf_free(&e.bytes);
     small_close();
 }

@@ -249,6 +249,10 @@ TEST(some_leaves_can_be_taken_out_of_the_question)
     core_verdict_without(ready, (uint32_t[]){ f1, w1 }, 2, &v);
     CHECK_INT(v.level, LEVEL_PASS);
     CHECK_INT(kit_level("ready"), LEVEL_FAIL);
+    mem_free(admin_mode("w1", MODE_FORCED, LEVEL_PASS, 0));
+    CHECK(kit_verdict("ready").forced);
+    core_verdict_without(ready, &w1, 1, &v);
+    CHECK(!v.forced && !v.unknown);
     CHECK(core_is_member(ready, f1) && core_is_member(ready, w1));
     CHECK(!core_is_member(core_group_find("inner", 5), w1));
     kit_close();

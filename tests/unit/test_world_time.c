@@ -111,6 +111,7 @@ TEST(what_the_machine_slept_is_no_stall_of_ours)
     kit_verdict("ready");
     core_stats(&s);
     CHECK_INT(s.stalls, 2);
+    CHECK_INT(kit_verdict("ready").stalled, 10 * USEC_S); /* what it slept is counted from the last turn */
     kit_close();
 }
 
