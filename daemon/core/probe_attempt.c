@@ -100,7 +100,6 @@ static void settle(struct probe *p, enum vital_class class, uint64_t now)
         r->transitions++;
     }
     numbers_keep(&r->numbers, &p->reported);
-    engine.samples++;
     probe_stall_over(p);
     probe_tell(p, before, reason_text(r->reason), r->text);
 }

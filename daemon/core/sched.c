@@ -164,10 +164,8 @@ void sched_next(struct probe *p, uint64_t now)
     struct plan *plan = &p->plan;
     bool again = plan->again, confirm = confirms_on(p);
     plan->nudged = plan->again = false;
-    if (!probe_is_active(p)) {
-        plan->confirm = 0;
+    if (!probe_is_active(p))
         return;
-    }
     plan_regular(p, regular_start(p, now));
     if (again && !confirm)
         expect_edge(p);
@@ -268,7 +266,7 @@ static bool has_room(struct probe *p)
 static uint64_t base_of(const struct probe *p, uint64_t now)
 {
     const struct plan *plan = &p->plan;
-    bool near = !plan->nudged && plan->due <= now && (now - plan->due) * LATE_SHARE < p->conf->interval_unsettled;
+    bool near = !plan->nudged && (now - plan->due) * LATE_SHARE < p->conf->interval_unsettled;
     return near ? plan->due : now;
 }
 

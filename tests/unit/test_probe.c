@@ -190,6 +190,9 @@ TEST(internal_neither_counts_nor_breaks_a_run)
     CHECK_INT(a->record.since, kit_time);
     CHECK_INT(a->record.last_pass < kit_time && a->record.last_pass > 0, 1);
     CHECK_INT(a->record.history.count, 5);
+    CHECK_INT(a->record.reason_count, 2);
+    CHECK(a->record.reasons[0].reason == VITAL_R_OK && a->record.reasons[0].count == 4);
+    CHECK(a->record.reasons[1].reason == VITAL_R_NO_FDS && a->record.reasons[1].count == 1);
     CHECK_TEXT(a->record.text, "");
     kit_close();
 }
@@ -273,9 +276,10 @@ TEST(texts_are_scrubbed_before_they_are_cut)
     struct kit_world w;
     struct conf_probe *p = open_one(&w);
     struct vital_secret secret = { .value = mem_copy("hunter2"), .len = 7 };
-    const struct vital_secret *const secrets[] = { &secret };
+    struct vital_secret other = { .value = mem_copy("s3same"), .len = 6 };
+    const struct vital_secret *const secrets[] = { &secret, &other };
     p->options->secrets = secrets;
-    p->options->secret_count = 1;
+    p->options->secret_count = 2;
     begin(&w);
     struct probe *a = kit_find_probe("a");
     until_running("a");
@@ -283,9 +287,10 @@ TEST(texts_are_scrubbed_before_they_are_cut)
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = 0;
     memcpy(text + 10, "hunter2", 7);
+    memcpy(text + 30, "s3same", 6);
     memcpy(text + OUTCOME_TEXT_MAX - 3, "hunter2", 7);
     kit_finish(&a->handle, VITAL_FAIL, VITAL_R_AUTH, text);
-    CHECK(!strstr(a->record.text, "hunt"));
+    CHECK(!strstr(a->record.text, "hunt") && !strstr(a->record.text, "s3same"));
     CHECK(strstr(a->record.text, "***"));
     CHECK_INT(strlen(a->record.text), OUTCOME_TEXT_MAX - 1);
     until_running("a");
@@ -296,6 +301,7 @@ TEST(texts_are_scrubbed_before_they_are_cut)
     p->options->secret_count = 0;
     kit_close();
     mem_free(secret.value);
+    mem_free(other.value);
 }
 
 /* ---- mistakes of modules ---- */
@@ -463,4 +469,70 @@ TEST(what_goes_without_a_module_goes_whole)
     kit_pass_time(USEC_S);
     kit_close();
     CHECK_INT(kit_releases, 0);
+}
+
+/* An eighth of the attempt, and two slots at least. */
+TEST(how_late_is_too_late)
+{
+    static const struct { uint64_t timeout, late; enum vital_reason reason; unsigned serves; } rows[] = {
+        { 2 * USEC_S, SLOT, VITAL_R_TIMEOUT, 0 },
+        { 2 * USEC_S, SLOT + 1, VITAL_R_TIMEOUT, 1 },
+        { 2 * USEC_S, 2 * SLOT + 1, VITAL_R_TIMEOUT, 1 },
+        { 2 * USEC_S, 250 * USEC_MS, VITAL_R_TIMEOUT, 1 },
+        { 2 * USEC_S, 250 * USEC_MS + 1, VITAL_R_OWN_LAG, 1 },
+        { 8 * SLOT, 2 * SLOT, VITAL_R_TIMEOUT, 1 },
+        { 8 * SLOT, 2 * SLOT + 1, VITAL_R_OWN_LAG, 1 },
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct kit_world w;
+        open_one(&w)->timeout = rows[i].timeout;
+        begin(&w);
+        kit_serves = 0;
+        be_late(rows[i].late);
+        CHECK_INT(kit_find_probe("a")->record.reason, rows[i].reason);
+        CHECK_INT(kit_serves, rows[i].serves);
+        kit_close();
+    }
+}
+
+TEST(a_stall_over_the_deadline_is_told_as_long_as_it_was)
+{
+    begin_one();
+    be_late(5 * USEC_S);
+    CHECK_TEXT(kit_find_probe("a")->record.text, "vitald came back to it 5s too late");
+    kit_close();
+}
+
+TEST(a_stall_that_is_over_excuses_nothing)
+{
+    begin_one();
+    until_running("a");
+    struct probe *a = kit_find_probe("a");
+    uint64_t deadline = a->deadline;
+    kit_time += 100 * USEC_MS;
+    core_stalled(5 * USEC_S);
+    CHECK(a->shifted);
+    CHECK_INT(a->deadline, deadline + 5 * USEC_S);
+    kit_settle();
+    kit_until(a->deadline);
+    CHECK_INT(a->record.reason, VITAL_R_TIMEOUT);
+    until_running("a"); /* and the next attempt has not been shifted yet */
+    deadline = a->deadline;
+    core_stalled(3 * USEC_S);
+    CHECK_INT(a->deadline, deadline + 3 * USEC_S);
+    kit_close();
+}
+
+TEST(nobody_waits_for_what_is_quarantined_between_attempts)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "a");
+    kit_group(&w, "startup", GROUP_HAD_OUTCOME, 0, "a", "");
+    begin(&w);
+    CHECK_INT(kit_level("startup"), LEVEL_FAIL);
+    CHECK(!probe_in_attempt(kit_find_probe("a")));
+    for (unsigned i = 0; i < PROBE_BUGS_MAX; i++)
+        probe_module_bug(kit_find_probe("a"), "broken");
+    CHECK_INT(kit_level("startup"), LEVEL_PASS);
+    kit_close();
 }

@@ -793,3 +793,101 @@ TEST(an_edge_that_would_come_no_earlier_is_none)
     CHECK(!a->plan.nudged);
     kit_close();
 }
+
+TEST(an_edge_asked_for_meanwhile_that_would_come_no_earlier_is_none)
+{
+    struct kit_world w;
+    open_one(&w)->interval = USEC_S;
+    begin(&w);
+    kit_on_start = hang;
+    struct probe *a = kit_find_probe("a");
+    while (!probe_in_attempt(a))
+        kit_pass_time(SLOT);
+    kit_pass_time(50 * USEC_MS);
+    probe_nudge(a);
+    end(&a->handle, VITAL_PASS);
+    CHECK_INT(a->plan.due, a->started + USEC_S);
+    CHECK(!a->plan.nudged);
+    kit_close();
+}
+
+TEST(an_edge_that_waited_for_its_time_and_its_place_is_due_in_the_end)
+{
+    struct kit_world w = many(8, true);
+    w.conf->max_in_flight = 4;
+    w.probes[0].timeout = 1000 * USEC_S;
+    begin(&w);
+    kit_on_start = pass_at_once;
+    kit_pass_time(3 * USEC_S);
+    kit_on_start = hang;
+    probe_nudge(engine.world->probes[0]);
+    kit_settle();
+    kit_on_start = pass_at_once;
+    for (unsigned i = 1; i < 8; i++)
+        mem_free(admin_run(engine.world->probes[i]->conf->name));
+    kit_settle();
+    unsigned before = starts;
+    for (unsigned i = 1; i < 8; i++)
+        probe_nudge(engine.world->probes[i]); /* too early after the last attempt */
+    kit_pass_time(1500 * USEC_MS);
+    CHECK_INT(starts, before);
+    for (unsigned i = 1; i < 8; i++)
+        CHECK_INT(engine.world->probes[i]->plan.queue, QUEUE_NUDGED);
+    kit_pass_time(9 * USEC_S);
+    CHECK_INT(starts, before + 7);
+    kit_close();
+}
+
+TEST(one_attempt_a_slot_at_most)
+{
+    struct kit_world w;
+    struct conf_probe *p = open_one(&w);
+    p->interval = p->interval_unsettled = 1;
+    begin(&w);
+    kit_on_start = pass_at_once;
+    kit_pass_time(USEC_S);
+    CHECK(starts > 50);
+    for (unsigned i = 0; i + 1 < starts; i++)
+        CHECK_INT(gap(i), SLOT);
+    kit_close();
+}
+
+TEST(a_slot_late_is_not_late)
+{
+    struct kit_world w;
+    open_one(&w);
+    begin(&w);
+    kit_on_start = pass_at_once;
+    kit_pass_time(5 * USEC_S);
+    struct core_stats s;
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t due = kit_find_probe("a")->plan.due;
+        kit_until(due - 1);
+        kit_time = due + SLOT + i;
+        kit_turn();
+        core_stats(&s);
+        CHECK_INT(s.starts_delayed, i);
+    }
+    kit_close();
+}
+
+TEST(a_turn_looks_at_so_many_and_no_more)
+{
+    enum { PROBES = LOOKS_PER_TURN + 50 };
+    struct kit_world w = kit_world_of(PROBES, 4);
+    w.conf->max_per_address = 1;
+    for (unsigned i = 0; i < PROBES; i++) {
+        char name[12];
+        snprintf(name, sizeof name, "p%u", i);
+        kit_probe_with(&w, name, "host:1", 0);
+    }
+    begin(&w);
+    kit_on_start = hang;
+    kit_time += 6 * USEC_S;
+    kit_turn();
+    CHECK(core_busy());
+    kit_turn();
+    CHECK(!core_busy());
+    CHECK_INT(in_flight_max, 1);
+    kit_close();
+}

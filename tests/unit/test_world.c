@@ -303,9 +303,15 @@ TEST(those_that_only_advise_are_attempted_early_too)
         kit_probe(&w, name);
     }
     kit_group(&w, "ready", GROUP_ALL, 1, "p1", "p-a0 p-a1 p-a2 p-a3 p-a4 p-a5 p-a6 p-a7 p-a8 p-a9 p-a10 p-a11 p-a12 p-a13 p-a14 p-a15 p-a16 p-a17 p-a18 p-a19");
+    for (unsigned i = 0; i < 20; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "p-s%u", i);
+        kit_probe(&w, name);
+    }
+    kit_group(&w, "startup", GROUP_ALL, 1, "p1", "p-s0 p-s1 p-s2 p-s3 p-s4 p-s5 p-s6 p-s7 p-s8 p-s9 p-s10 p-s11 p-s12 p-s13 p-s14 p-s15 p-s16 p-s17 p-s18 p-s19");
     begin(&w);
     CHECK(core_is_member(core_group_find("ready", 5), core_probe_find("p-a7", 4)));
-    for (uint32_t i = 0; i < 21; i++)
+    for (uint32_t i = 0; i < 41; i++)
         CHECK(engine.world->probes[i]->plan.regular <= kit_time + FIRST_URGENT);
     kit_close();
 }

@@ -15,7 +15,7 @@ TEST(an_equal_probe_moves_with_its_attempt)
     struct conf_options *options = a->options;
     again.probes[0].interval = 77 * USEC_S;
     adopt(&again);
-    CHECK_INT(timer_next(&kit_heap) <= a->deadline, true);
+    CHECK_INT(a->plan.timer.at, a->deadline);
     CHECK(kit_find_probe("pa") == a && a->options == options && a->handle.conf == options->data);
     CHECK(probe_in_attempt(a) && a->conf == &core_conf()->probes[0]);
     CHECK(a->handle.name == core_conf()->probes[0].name);
@@ -436,5 +436,25 @@ TEST(when_nothing_is_left_nothing_wakes_it)
     adopt(&again);
     CHECK(!timer_is_set(&engine.wake));
     CHECK_INT(kit_heap.count, 0);
+    kit_close();
+}
+
+TEST(a_plan_that_is_no_regular_one_stays)
+{
+    struct kit_world w = three(0), again = three(0), third = three(0);
+    again.probes[0].interval = again.probes[1].interval = 3600 * USEC_S;
+    w.probes[0].interval_unsettled = again.probes[0].interval_unsettled = 3 * USEC_S;
+    begin(&w);
+    struct probe *a = kit_find_probe("pa");
+    uint64_t first = a->plan.due;
+    adopt(&again); /* not yet attempted at all */
+    CHECK_INT(a->plan.due, first);
+    kit_pass_time(2 * USEC_S);
+    probe_nudge(a);
+    CHECK(a->plan.nudged);
+    uint64_t edge = a->plan.due;
+    third.probes[0].interval_unsettled = 3 * USEC_S;
+    adopt(&third);
+    CHECK_INT(a->plan.due, edge);
     kit_close();
 }
