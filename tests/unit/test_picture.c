@@ -260,12 +260,15 @@ TEST(a_group_is_shown_with_those_that_advise_it)
     kit_probe(&w, "a");
     kit_probe(&w, "b");
     kit_probe(&w, "elsewhere");
-    kit_group(&w, "inner", GROUP_ALL, 0, "", "b");
-    kit_group(&w, "outer", GROUP_ALL, 1, "a", "inner");
+    kit_probe(&w, "c");
+    kit_probe(&w, "d");
+    kit_group(&w, "inner", GROUP_ALL, 0, "", "b c");
+    kit_group(&w, "outer", GROUP_ALL, 1, "a d", "inner");
     kit_open();
     core_adopt(kit_conf(&w));
     const struct picture *o = picture_group(core_group_find("outer", 5));
-    CHECK_INT(o->probe_count, 2);
+    CHECK_INT(o->probe_count, 4);
+    CHECK(probe_named(o, "c") && probe_named(o, "d"));
     CHECK_INT(o->group_count, 2);
     picture_free(o);
     kit_close();

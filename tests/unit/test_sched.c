@@ -891,3 +891,23 @@ TEST(a_turn_looks_at_so_many_and_no_more)
     CHECK_INT(in_flight_max, 1);
     kit_close();
 }
+
+static unsigned endings;
+static void fail_then_nothing_that_counts(struct vital_probe *p)
+{
+    note_start(p);
+    end(p, endings++ ? VITAL_INTERNAL : VITAL_FAIL);
+}
+
+TEST(confirming_ends_although_nothing_is_found_out)
+{
+    struct kit_world w;
+    struct probe *a = open_edge(&w, EDGE_CONFIRM);
+    kit_on_start = fail_then_nothing_that_counts;
+    kit_time += 77;
+    probe_nudge(a);
+    kit_settle();
+    CHECK_INT(starts, 4);
+    CHECK(settle_is_contradicted(&a->record.settle));
+    kit_close();
+}

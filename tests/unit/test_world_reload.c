@@ -458,3 +458,19 @@ TEST(a_plan_that_is_no_regular_one_stays)
     CHECK_INT(a->plan.due, edge);
     kit_close();
 }
+
+TEST(another_end_does_not_end_the_wait_for_a_new_member)
+{
+    struct kit_world w = three(0), again = three(0);
+    begin(&w);
+    kit_pass_time(5 * USEC_S);
+    kit_on_start = NULL;
+    kit_probe(&again, "hnew");
+    adopt(&again);
+    struct probe *h = kit_find_probe("hnew");
+    mem_free(admin_mode("hnew", MODE_MAINTENANCE, LEVEL_PASS, 100 * USEC_MS));
+    kit_pass_time(100 * USEC_MS);
+    CHECK_INT(h->order.mode, MODE_NORMAL);
+    CHECK(h->pending);
+    kit_close();
+}
