@@ -245,8 +245,7 @@ static void take_record(struct probe *p, struct saved *s, struct passage *at)
     settle_clamp(&r->settle, &rule);
     if (*s->text)
         r->text = mem_copy(s->text); /* its room stays 0: the next outcome finds its own */
-    mem_free(p->record.text);
-    p->record = *r;
+    p->record = *r; /* it was new: there is nothing to free */
     at->taken++;
     at->stale += r->stale;
 }

@@ -90,9 +90,10 @@ static void tell(const struct group *g, const struct verdict *old, const struct 
     engine_log(new->level > old->level ? LOG_WARNING : LOG_NOTICE, "group", g->conf->name, line);
 }
 
+/* Draining is a reason, and nothing else has it. */
 static bool verdict_differs(const struct verdict *a, const struct verdict *b)
 {
-    return a->level != b->level || a->why != b->why || a->draining != b->draining || a->unknown != b->unknown ||
+    return a->level != b->level || a->why != b->why || a->unknown != b->unknown ||
            a->forced != b->forced || a->code != b->code || a->stalled != b->stalled;
 }
 
@@ -166,7 +167,6 @@ void world_begin(struct world *w, const struct world *old, uint64_t now)
     for (uint32_t i = 0; i < w->conf->probe_count; i++) {
         struct probe *p = w->probes[i];
         probe_cast(p, &p->vote);
-        w->sampled[i] = TIME_NEVER;
         note_sample(w, p, &p->vote);
         w->awaited += w->awaited_in[i] && p->vote.awaited;
         for (uint32_t e = w->edge_start[i]; e < w->edge_start[i + 1]; e++)
@@ -181,7 +181,6 @@ void world_begin(struct world *w, const struct world *old, uint64_t now)
         if (old)
             carry_verdict(g, old);
     }
-    engine.samples++;
     world_touch_all(w);
     world_update(w, now);
 }

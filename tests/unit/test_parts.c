@@ -173,5 +173,23 @@ TEST(a_head_alone_is_sealed_and_any_bit_of_it_counts)
     state_seal(&b);
     CHECK_TEXT(state_check_head(b.data, b.len, &got), NULL);
     CHECK(got.checksum != first);
+    char *exact = mem_copy_n(b.data, b.len - 1); /* a block that ends with it: nobody looks beyond */
+    exact[b.len - 1] = b.data[b.len - 1];
+    CHECK_TEXT(state_check_head(exact, b.len, &got), NULL);
+    mem_free(exact);
+    buf_free(&b);
+}
+
+TEST(a_long_text_is_put_as_far_as_it_goes)
+{
+    char text[2 * STATE_TEXT], to[STATE_TEXT];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = 0;
+    struct buf b = BUF(4 * STATE_TEXT);
+    put_text(&b, text);
+    struct state_reader in = { .at = b.data, .left = b.len };
+    get_text(&in, to, sizeof to);
+    CHECK(!in.broken && !in.left);
+    CHECK_INT(strlen(to), STATE_TEXT - 1);
     buf_free(&b);
 }

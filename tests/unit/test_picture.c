@@ -425,3 +425,61 @@ TEST(a_module_that_broke_its_contract_is_seen)
     picture_free(o);
     kit_close();
 }
+
+TEST(a_picture_shows_what_time_alone_brought_to_groups)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "p1");
+    kit_group(&w, "g", GROUP_ALL, 1, "p1", "");
+    begin(&w);
+    kit_pass_time(5 * USEC_S);
+    mem_free(admin_mode("p1", MODE_FORCED, LEVEL_FAIL, USEC_S));
+    kit_turn();
+    CHECK_INT(kit_level("g"), LEVEL_FAIL);
+    kit_time += USEC_S; /* no turn, and nobody asks */
+    const struct picture *o = picture_all();
+    CHECK_INT(group_named(o, "g")->level, LEVEL_PASS);
+    CHECK_INT(group_named(o, "g")->since, kit_time + KIT_WALL);
+    picture_free(o);
+    kit_close();
+}
+
+TEST(many_causes_have_room)
+{
+    struct kit_world w = kit_world();
+    char members[512] = "";
+    for (unsigned i = 0; i < 50; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "f%u ", i);
+        strcat(members, name);
+        name[strlen(name) - 1] = 0;
+        kit_probe(&w, name);
+    }
+    kit_group(&w, "g", GROUP_ALL, 1, members, "");
+    begin(&w);
+    kit_pass_time(9 * USEC_S);
+    const struct picture *o = picture_all();
+    CHECK_INT(group_named(o, "g")->cause_count, 50);
+    for (unsigned i = 0; i < 50; i++)
+        CHECK_INT(group_named(o, "g")->causes[i].probe, i);
+    picture_free(o);
+    kit_close();
+}
+
+TEST(what_is_forced_is_a_cause_of_warnings_only)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "p1");
+    kit_probe(&w, "p2");
+    kit_probe(&w, "f1");
+    kit_group(&w, "bad", GROUP_ALL, 1, "p1 f1", "");
+    kit_group(&w, "advised", GROUP_ALL, 1, "p2", "p1");
+    begin(&w);
+    kit_pass_time(9 * USEC_S);
+    mem_free(admin_mode("p1", MODE_FORCED, LEVEL_PASS, 0));
+    const struct picture *o = picture_all();
+    CHECK_TEXT(causes_of(o, "bad"), "f1");
+    CHECK_TEXT(causes_of(o, "advised"), "~p1");
+    picture_free(o);
+    kit_close();
+}

@@ -534,5 +534,8 @@ TEST(nobody_waits_for_what_is_quarantined_between_attempts)
     for (unsigned i = 0; i < PROBE_BUGS_MAX; i++)
         probe_module_bug(kit_find_probe("a"), "broken");
     CHECK_INT(kit_level("startup"), LEVEL_PASS);
+    CHECK(!timer_is_set(&kit_find_probe("a")->plan.timer));
+    kit_pass_time(10 * USEC_S);
+    CHECK_INT(kit_fake(kit_handle("a"))->starts, 0);
     kit_close();
 }

@@ -129,6 +129,7 @@ TEST(what_would_be_stale_is_stale)
     CHECK_INT(probe_state(probe("db")), STATE_UNKNOWN);
     CHECK_INT(probe_settled(probe("db")), STATE_UP);
     CHECK_INT(probe_settled(probe("web")), STATE_DOWN);
+    CHECK_INT(probe("web")->record.reason, VITAL_R_REFUSED);
     CHECK(!probe("db")->record.sampled);      /* startup waits for it again */
     CHECK_TEXT(small_took_over, "took over the states of 2 probes, known 1d ago; stale by now: 2");
     CHECK_INT(level_of("ready"), LEVEL_FAIL);
@@ -307,6 +308,7 @@ TEST(what_was_not_known_is_not)
     CHECK_INT(probe_settled(probe("db")), STATE_UP);
     CHECK_INT(probe_settled(probe("web")), STATE_UNKNOWN);
     CHECK(!probe("web")->record.settle.known);
+    CHECK_INT(level_of("startup"), LEVEL_FAIL);
     small_close();
 }
 
@@ -505,5 +507,68 @@ TEST(a_plan_from_before_is_no_further_away_than_one_interval)
     probe("web")->plan.regular = now_is + 99999 * USEC_S;
     restart("b", "b", 0);
     CHECK_INT(probe("web")->plan.regular, now_is + 3600 * USEC_S);
+    small_close();
+}
+
+TEST(the_same_moment_is_not_another_boot)
+{
+    open_world();
+    run("db");
+    restart("b", "b", 0);
+    CHECK_INT(probe_state(probe("db")), STATE_UP);
+    restart("", "", 0); /* who does not know its boot knows nothing */
+    CHECK_INT(probe_state(probe("db")), STATE_UNKNOWN);
+    small_close();
+}
+
+TEST(a_lease_is_kept_to_its_end)
+{
+    open_world();
+    run("db");
+    run("web");
+    probe("db")->record.lease = now_is + 90001 * USEC_S;
+    probe("web")->record.lease = now_is + 90000 * USEC_S;
+    restart("b", "b", 90000 * USEC_S);
+    CHECK_INT(probe_state(probe("db")), STATE_UP);
+    CHECK_INT(probe_state(probe("web")), STATE_UNKNOWN);
+    small_close();
+}
+
+TEST(what_was_decreed_is_measured_soon)
+{
+    open_world();
+    run("db");
+    probe("db")->record.sampled = false;
+    probe("db")->plan.regular = now_is + 3000 * USEC_S;
+    restart("b", "b", 0);
+    CHECK(probe("db")->plan.regular <= now_is + FIRST_URGENT);
+    small_close();
+}
+
+static void replace(char *bytes, size_t len, const char *was, const char *new)
+{
+    char *at = memmem(bytes, len, was, strlen(was));
+    CHECK(at);
+    memcpy(at, new, strlen(was));
+}
+
+TEST(what_has_gone_or_is_of_another_type_is_passed_over)
+{
+    open_world();
+    run("db");
+    run("web");
+    size_t len;
+    char *bytes = saved("b", &len);
+    small_close();
+    replace(bytes, len, "live", "gone");
+    replace(bytes, len, "web", "xyz");
+    replace(bytes, len, "scripted", "anything");
+    struct buf b = { .data = bytes, .len = len };
+    state_seal(&b);
+    state_restore(bytes, len, "b");
+    small_open(NULL);
+    CHECK_INT(probe_settled(probe("db")), STATE_UNKNOWN);
+    CHECK_INT(probe_settled(probe("web")), STATE_UNKNOWN);
+    CHECK_TEXT(small_took_over, "took over the states of 0 probes, known 0us ago; stale by now: 0");
     small_close();
 }

@@ -517,3 +517,51 @@ TEST(without_those_that_are_unknown_a_stall_is_no_reason)
     CHECK(!v.unknown);
     kit_close();
 }
+
+/* Each part of an answer alone makes it another one. */
+TEST(any_part_of_an_answer_makes_a_version)
+{
+    struct kit_world w = kit_world(), again = kit_world();
+    kit_probe(&w, "x");
+    kit_group(&w, "g", GROUP_ALL, 1, "x", "");
+    kit_group(&w, "live", GROUP_ALL, 1, "x", "");
+    begin(&w);
+    kit_on_start = pass_at_once;
+    uint64_t version = kit_verdict("live").version;
+    kit_pass_time(5 * USEC_S);
+    CHECK(kit_verdict("live").version > version); /* why, and known */
+    version = kit_verdict("g").version;
+    kit_on_start = warn_at_once;
+    kit_pass_time(20 * USEC_S);
+    CHECK_INT(kit_level("g"), LEVEL_WARN);
+    CHECK(kit_verdict("g").version > version && kit_verdict("g").code == 200);
+    CHECK_TEXT(journal_get(journal_last())->reason, "");
+    version = kit_verdict("g").version;
+    uint64_t since = kit_verdict("g").since;
+    mem_free(admin_mode("x", MODE_FORCED, LEVEL_WARN, 0));
+    CHECK(kit_verdict("g").version > version && kit_verdict("g").forced);
+    version = kit_verdict("g").version;
+    core_stalled(5 * USEC_S);
+    CHECK(kit_verdict("g").version > version && kit_verdict("g").stalled);
+    version = kit_verdict("g").version;
+    kit_probe(&again, "x");
+    kit_group(&again, "g", GROUP_ALL, 1, "x", "")->codes[1] = 299;
+    adopt(&again);
+    CHECK(kit_verdict("g").version > version && kit_verdict("g").code == 299);
+    CHECK_INT(kit_verdict("g").since, since);
+    kit_close();
+}
+
+TEST(why_a_group_turned_is_journalled)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "p1");
+    kit_group(&w, "g", GROUP_ALL, 1, "p1", "")->drains = true;
+    begin(&w);
+    kit_pass_time(5 * USEC_S);
+    admin_drain(true);
+    kit_settle();
+    CHECK_TEXT(journal_get(journal_last())->name, "g");
+    CHECK_TEXT(journal_get(journal_last())->reason, "draining");
+    kit_close();
+}
