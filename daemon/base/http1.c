@@ -322,7 +322,8 @@ static bool is_target(const struct http1_request *r)
 {
     if (r->path.len && r->path.at[0] == '/')
         return true;
-    return r->method == HTTP1_OPTIONS && span_is(r->path, "*") && !r->query.at;
+    /* HTTP/2 begins with PRI *: it is to hear of its version. */
+    return (r->method == HTTP1_OPTIONS || r->method == HTTP1_OTHER) && span_is(r->path, "*") && !r->query.at;
 }
 
 static enum fault take_target(struct scan *s, struct http1_request *r)

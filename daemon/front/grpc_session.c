@@ -261,7 +261,7 @@ static void take_input(struct grpc_session *s, size_t len)
     grpc_session_spend(s, (double)len / GRPC_BYTES_PER_COST);
     ssize_t used = nghttp2_session_mem_recv(s->http2, (const uint8_t *)input, len);
     if (used < 0) {
-        grpc_counts.broken++;
+        *(used == NGHTTP2_ERR_FLOODED ? &grpc_counts.floods : &grpc_counts.broken) += 1;
         end_session(s);
     } else if (s->flooding) {
         grpc_counts.floods++;

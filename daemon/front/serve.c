@@ -386,7 +386,7 @@ void serve_broken(unsigned status, struct reply *reply)
     static const struct { unsigned status; const char *text; } texts[] = {
         { 400, "this is not a well-formed HTTP/1 request\n" }, { 408, "the request came too slowly\n" },
         { 414, "the request line is too long\n" },             { 431, "the request head is too large\n" },
-        { 501, "transfer encodings are not served here\n" },    { 505, "only HTTP/1.0 and 1.1 are served here\n" },
+        { 501, "transfer encodings are not served here\n" },    { 505, "only HTTP/1.0 and 1.1 are served here; gRPC (HTTP/2) needs a listener with `serve: grpc`\n" },
     };
     const char *text = "bad request\n";
     struct answer a;

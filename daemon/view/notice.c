@@ -64,6 +64,7 @@ struct notice *notice_of_probe(const struct picture *pic, uint32_t index, enum n
     n->detail = p->text ? arena_printf(n->arena, "%.*s", DETAIL_MAX, p->text) : "";
     n->caused_by = keep(n, p->caused_by);
     n->mode = p->mode == MODE_NORMAL ? "" : mode_text(p->mode);
+    n->now = p->state == STATE_UP ? LEVEL_PASS : p->state == STATE_DEGRADED ? LEVEL_WARN : LEVEL_FAIL;
     n->since = p->since;
     return n;
 }
@@ -76,6 +77,7 @@ struct notice *notice_of_group(const struct picture *pic, uint32_t index, enum n
     n->state = level_text(g->level);
     n->reason = g->why == WHY_MEMBERS ? "" : why_text(g->why);
     n->mode = g->draining ? "draining" : "";
+    n->now = g->level;
     n->since = g->since;
     for (unsigned i = 0; i < g->cause_count; i++)
         notice_add(n, &n->causes, pic->probes[g->causes[i].probe].name);
@@ -127,27 +129,34 @@ static bool is_over(const struct notice *n)
     return n->status == NOTICE_RESOLVED;
 }
 
+/* The alarm is over, but what it was about need not be: people ordered something, or it is configured no more. */
+static bool is_called_off(const struct notice *n)
+{
+    return is_over(n) && (*n->mode || n->now == LEVEL_FAIL || !*n->state);
+}
+
 static void put_state(struct buf *out, const struct notice *n)
 {
-    static const char *const group[] = { "passes", "warns", "fails" }, *const probe[] = { "is up", "is degraded", "is down" };
-    const char *const *words = n->is_group ? group : probe;
-    bool still = n->status == NOTICE_REMINDER;
+    static const char *const group[] = { "passes", "warns", "fails" }, *const probe[] = { "up", "degraded", "down" };
+    const char *still = n->status == NOTICE_REMINDER ? "still " : "";
     if (n->status == NOTICE_FLAPPING)
-        buf_text(out, "is flapping");
-    else if (still && n->is_group)
-        buf_printf(out, "still %s", words[n->level]);
+        buf_text(out, " is flapping");
+    else if (n->is_group)
+        buf_printf(out, " %s%s", still, group[is_over(n) ? n->now : n->level]);
     else
-        buf_printf(out, still ? "is still %s" : "%s", words[is_over(n) ? LEVEL_PASS : n->level] + (still ? 3 : 0));
+        buf_printf(out, " is %s%s", still, is_over(n) ? n->state : probe[n->level]);
 }
 
 static void put_why(struct buf *out, const struct notice *n)
 {
     char span[CLOCK_TEXT];
     uint64_t duration = n->time > n->since ? n->time - n->since : 0;
-    if (is_over(n) && *n->mode)
-        buf_printf(out, ", or rather: nobody is told, for %s was ordered", n->mode);
+    if (is_called_off(n) && *n->mode)
+        buf_printf(out, " (%s)", n->mode);
+    if (is_called_off(n))
+        buf_printf(out, ": its alarm ends%s", *n->state ? ", for what was ordered alarms nobody" : "");
     else if (is_over(n))
-        buf_printf(out, " again after %s", clock_span(duration, span));
+        buf_printf(out, "%s after %s", n->now == LEVEL_PASS ? " again" : n->is_group ? ", no longer failing," : ", no longer down,", clock_span(duration, span));
     else if (n->status == NOTICE_FLAPPING)
         buf_printf(out, ": %u changes; the next message comes when it is steady", n->changes);
     else if (*n->sentence)
@@ -169,8 +178,8 @@ static void put_title(struct buf *out, const struct notice *n)
     put_tame(out, n->name);
     if (n->together && n->affected.all + n->groups.all && !is_over(n))
         buf_printf(out, " (and %u more)", n->affected.all + n->groups.all);
-    buf_char(out, ' ');
-    put_state(out, n);
+    if (!is_over(n) || *n->state)
+        put_state(out, n);
     buf_text(out, " on ");
     put_tame(out, n->host);
     put_why(out, n);
@@ -202,6 +211,8 @@ static void put_text(struct buf *out, const struct notice *n)
         put_tame(out, n->caused_by);
     }
     put_list(out, "because of ", &n->causes);
+    if (is_called_off(n))
+        return;
     put_list(out, is_over(n) ? "up with it: " : n->together ? "at the same time: " : "takes along: ", &n->affected);
     put_list(out, is_over(n) ? "groups that pass with it: " : "groups that fail with it: ", &n->groups);
 }

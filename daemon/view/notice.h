@@ -31,7 +31,7 @@ struct notice {
     struct arena *arena;
     enum notice_status status;
     bool is_group;
-    enum level level;                 /* how bad it is; once it is over: was */
+    enum level level, now;            /* how bad it is; once it is over: was, and is now */
     const char *host, *name, *type, *target, *state, *reason, *sentence, *detail, *caused_by, *mode;
     struct notice_names affected, groups, causes;
     bool together;                    /* affected: not because of it, only at the same time */

@@ -17,7 +17,7 @@ view_fn text_verbose;
 /* probes[0], all that is known, a line each. */
 view_fn text_probe;
 
-/* The table of `vitalctl status`, worst first, over the whole picture. Ages are told against picture.wall. */
+/* The table of `vitalctl status` over the whole picture, probes worst first. Ages are told against picture.wall. */
 view_fn text_table;
 void text_status(const struct picture *, bool colour, struct buf *out);
 

@@ -127,7 +127,7 @@ TEST(bad_requests_are_refused_with_the_right_status)
         { "GET /\x7f HTTP/1.0\r\n\r\n", 400 },
         { "GET /\x01 HTTP/1.0\r\n\r\n", 400 },
         { "\x16\x03\x01\x02", 400 },                                                 /* TLS on a plain port */
-        { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400 },
+        { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         int got = request(rows[i].text);

@@ -427,6 +427,36 @@ TEST(texts_are_tame_and_facts_are_true)
     notice_release(n);
 }
 
+static const char *over(bool is_group, const char *state, enum level now, const char *mode)
+{
+    static char title[256];
+    struct notice *n = notice_plain(NOTICE_RESOLVED, "h", "db", is_group, "");
+    n->level = LEVEL_FAIL;
+    n->state = state;
+    n->now = now;
+    n->mode = mode;
+    n->since = USEC_S;
+    n->time = 6 * USEC_S;
+    notice_add(n, &n->groups, "ready");
+    notice_seal(n);
+    snprintf(title, sizeof title, "%s%s", n->title, strstr(n->text, "groups that pass") ? " +" : "");
+    notice_release(n);
+    return title;
+}
+
+TEST(the_end_of_an_alarm_says_how_it_stands)
+{
+    CHECK_TEXT(over(false, "up", LEVEL_PASS, ""), "db is up on h again after 5s +");
+    CHECK_TEXT(over(false, "degraded", LEVEL_WARN, ""), "db is degraded on h, no longer down, after 5s +");
+    CHECK_TEXT(over(false, "down", LEVEL_FAIL, "forced"), "db is down on h (forced): its alarm ends, for what was ordered alarms nobody");
+    CHECK_TEXT(over(false, "up", LEVEL_PASS, "maintenance"), "db is up on h (maintenance): its alarm ends, for what was ordered alarms nobody");
+    CHECK_TEXT(over(true, "pass", LEVEL_PASS, ""), "group db passes on h again after 5s +");
+    CHECK_TEXT(over(true, "warn", LEVEL_WARN, ""), "group db warns on h, no longer failing, after 5s +");
+    CHECK_TEXT(over(true, "fail", LEVEL_FAIL, ""), "group db fails on h: its alarm ends, for what was ordered alarms nobody");
+    CHECK_TEXT(over(true, "fail", LEVEL_FAIL, "draining"), "group db fails on h (draining): its alarm ends, for what was ordered alarms nobody");
+    CHECK_TEXT(over(false, "", LEVEL_PASS, ""), "db on h: its alarm ends");
+}
+
 /* ---- what outlives the process ---- */
 
 TEST(notes_are_read_as_they_were_written_and_nothing_else_is)
