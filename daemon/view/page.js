@@ -148,7 +148,8 @@
   }
 
   async function fetchPage() {
-    const answer = await fetch("./", { cache: "no-store", headers: tag ? { "If-None-Match": tag } : {} });
+    const signal = AbortSignal.timeout?.(pace());      // one that hangs would look live for ever
+    const answer = await fetch("./", { cache: "no-store", signal, headers: tag ? { "If-None-Match": tag } : {} });
     if (answer.status === 200 && answer.headers.get("Content-Type").startsWith("text/html")) {
       apply(await answer.text());
       tag = answer.headers.get("ETag") || "";

@@ -1,5 +1,6 @@
 """The status page in a real browser. Every wait is for something that the page shows."""
 import contextlib
+import signal
 import socket
 import threading
 
@@ -132,6 +133,20 @@ def test_it_comes_back_after_a_restart(browser):
             browser.wait("#link", "live")
             assert not browser.js("return document.body.classList.contains('lost')")
             assert browser.js("return window.marker") == 1
+
+
+def test_one_that_hangs_is_not_live(browser):
+    with target() as port, Vitald(config(port)) as d:
+        d.wait_state("app", "up")
+        browser.open(d)
+        browser.wait("#link", "live")
+        d.signal(signal.SIGSTOP)                         # the kernel goes on to accept connections
+        try:
+            browser.js("document.dispatchEvent(new Event('visibilitychange'))")
+            browser.wait("#link", "No contact")
+        finally:
+            d.signal(signal.SIGCONT)
+        browser.wait("#link", "live")
 
 
 def test_it_polls_where_no_events_are_served(browser):
