@@ -250,4 +250,4 @@ deb-check image-check:
 clean:
 	rm -rf $(B)
 
--include $(shell find $(wildcard $(B)/obj $(B)/static $(B)/tests $(B)/at-*) -name '*.d' 2>/dev/null)
+-include $(shell find /dev/null $(wildcard $(B)/obj $(B)/static $(B)/tests $(B)/at-*) -name '*.d' 2>/dev/null)
