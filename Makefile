@@ -24,7 +24,7 @@ BASE := -std=c11 -D_GNU_SOURCE -O2 -g -fPIE -fno-strict-overflow -fno-delete-nul
         -fstack-protector-strong -fstack-clash-protection -fcf-protection -ffile-prefix-map=$(CURDIR)=.
 INCL := -Idaemon -Iprobes -DVITALD_VERSION='"$(VERSION)"'
 PLACES := -DVITALD_MODULE_DIR='"$(prefix)/lib/vitald/modules"' -DVITALD_CONF='"$(sysconfdir)/vitald/vitald.yaml"'
-LINK := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+LINK := -pie -Wl,--as-needed,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs
 ifdef SANITIZE
   override B := $(B)/$(subst $(comma),-,$(SANITIZE))
   # Instrumented code confuses gcc's flow warnings; the plain build is where warnings are errors.

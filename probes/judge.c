@@ -51,7 +51,7 @@ const char *judge_bytes(double bytes, char room[JUDGE_AMOUNT])
         bytes /= 1024;
         i++;
     }
-    bool whole = bytes >= 99.5 || fabs(bytes - round(bytes)) < 0.05;
+    bool whole = bytes >= 99.5 || fabs(bytes - floor(bytes + 0.5)) < 0.05;
     snprintf(room, JUDGE_AMOUNT, "%.*f %s", whole ? 0 : 1, bytes, units[i]);
     return room;
 }

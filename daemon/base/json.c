@@ -181,7 +181,7 @@ void json_format_number(struct buf *out, double value)
         return;
     }
     uint64_t whole = (uint64_t)size;
-    uint64_t part = (uint64_t)llround((size - (double)whole) * SCALE);
+    uint64_t part = (uint64_t)((size - (double)whole) * SCALE + 0.5);
     if (part == SCALE) {
         whole++;
         part = 0;

@@ -153,7 +153,7 @@ const char *scalar_duration(const char *text, uint64_t *out)
     }
     if (sum > 1e17)
         return "this duration is too long";
-    *out = (uint64_t)llround(sum);
+    *out = (uint64_t)(sum + 0.5);
     return NULL;
 }
 
