@@ -125,6 +125,11 @@ static void *take(struct arena *a, size_t size, size_t align)
     return c->data + from;
 }
 
+void arena_reserve(struct arena *a, size_t size)
+{
+    add_chunk(a, size);
+}
+
 void *arena_alloc(struct arena *a, size_t size)
 {
     return take(a, size, ARENA_ALIGN);

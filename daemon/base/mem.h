@@ -24,6 +24,7 @@ uint64_t mem_count(void);                                /* allocations so far *
 /* An arena: many small objects with one lifetime. Wiped when freed, for it may hold secrets. */
 struct arena;
 struct arena *arena_new(void);
+void arena_reserve(struct arena *, size_t size);         /* what comes next lies together, as much as that is */
 void *arena_alloc(struct arena *, size_t size);          /* zeroed, aligned for any type */
 char *arena_copy(struct arena *, const char *text);
 char *arena_copy_n(struct arena *, const char *text, size_t len);

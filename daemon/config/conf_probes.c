@@ -12,7 +12,7 @@
  * default that is far below a second, so a second more never makes a probe that works look stale. */
 #define QUEUEING USEC_S
 
-enum { WHAT_MAX = 96 };
+enum { WHAT_MAX = 96, PROBE_TEXT = 176 };     /* PROBE_TEXT: what the texts of most probes take, with a URL in its parts */
 
 /* ---- the module's options ----------------------------------------------------------------------------------- */
 
@@ -95,6 +95,7 @@ struct conf_options *build_options(struct build *b, const struct build_type *t, 
         return o;
     struct opt_scope s = { .arena = o->arena, .diag = b->diag, .env = b->env };
     o->module = t->module;
+    arena_reserve(o->arena, t->module->conf_size + PROBE_TEXT);
     o->data = arena_alloc(o->arena, t->module->conf_size);
     if (opt_decode(&s, map, what, t->module->opts, o->data) && prepare(b, t->module, map, what, o->data))
         o->target = make_target(o->arena, t->module, o->data);

@@ -31,12 +31,12 @@ struct record {
     struct settle settle;
     bool stale;                      /* found so; until the next outcome that counts */
     bool sampled;                    /* has had an outcome that counts */
+    bool had_outcome;                /* any, internal ones included */
     uint64_t sample_at;              /* end of that outcome */
     uint64_t fresh_from;             /* what it is stale by is counted from here: the same, or the end of a pause */
     uint64_t lease;                  /* fresh until then although older than max_age: after our own stall, once per outcome */
     uint64_t since;                  /* of the settled state */
     /* the last outcome, internal ones included */
-    bool had_outcome;
     enum vital_class class;
     enum vital_reason reason;
     char *text;
@@ -58,19 +58,19 @@ struct probe {
     const struct conf_probe *conf;   /* policy; the options may be an older configuration's */
     struct conf_options *options;
     unsigned number_rows;
+    bool pending, quarantined;
+    bool stall_awaited;              /* no outcome yet since our recent stall */
+    bool shifted;                    /* the attempt's deadline was, by a stall */
     void *host_slot;
     struct plan plan;
     struct timer expiry;             /* earliest moment at which time alone may change its vote; may lie too early */
     struct order order;
     struct record record;
-    bool pending, quarantined;
     uint64_t pending_until;
     uint8_t bugs;
-    bool stall_awaited;              /* no outcome yet since our recent stall */
     /* the attempt */
     enum attempt attempt;
     uint64_t started, deadline, allowed;
-    bool shifted;                    /* its deadline was, by a stall */
     struct numbers reported;         /* in a block of its own until the attempt ends */
     struct vote vote;                /* as last cast */
 };
