@@ -20,7 +20,7 @@ _vitalctl() {
         esac
     done
     case $prev in
-    --socket | -s) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+    --socket | -s) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     --output | -o) [[ $command == check ]] && words="text nagios" || words="text json" ;;
     --color) words="auto always never" ;;
     --until) words="pass fail" ;;

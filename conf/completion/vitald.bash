@@ -6,8 +6,8 @@ _vitald() {
     [[ $cur == "=" ]] && { prev=${COMP_WORDS[COMP_CWORD - 1]}; cur=""; }
     COMPREPLY=()
     case $prev in
-    -c | --config | --env-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-    --modules) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    -c | --config | --env-file) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    --modules) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     --dump-options) mapfile -t COMPREPLY < <(compgen -W "yaml schema man" -- "$cur") ;;
     --log-format) mapfile -t COMPREPLY < <(compgen -W "text json" -- "$cur") ;;
     --log-level) mapfile -t COMPREPLY < <(compgen -W "error warning notice info debug" -- "$cur") ;;

@@ -55,6 +55,13 @@ static void verbose_notes(struct buf *out, const struct picture_probe *probe, co
         buf_printf(out, " (%s)", mode_text(probe->mode));
 }
 
+/* The marks are those of the Kubernetes apiserver, which knows no warning. */
+static void put_mark(struct buf *out, const char *name, enum level level)
+{
+    static const char *const words[] = { [LEVEL_PASS] = "ok", [LEVEL_WARN] = "warns", [LEVEL_FAIL] = "failed" };
+    buf_printf(out, "[%c]%s %s", level == LEVEL_FAIL ? '-' : '+', name, words[level]);
+}
+
 static void verbose_probe(const struct view_input *in, struct view_progress *p, uint32_t i, struct buf *out)
 {
     const struct picture_probe *probe = &in->picture->probes[i];
@@ -64,7 +71,7 @@ static void verbose_probe(const struct view_input *in, struct view_progress *p, 
         buf_printf(out, "[+]%s excluded: ok\n", probe->name);
         return;
     }
-    buf_printf(out, level == LEVEL_FAIL ? "[-]%s failed" : "[+]%s ok", probe->name);
+    put_mark(out, probe->name, level);
     verbose_notes(out, probe, &roles[i]);
     if (level == LEVEL_PASS && probe->state == STATE_UP && !probe->run_need) {
         buf_char(out, '\n');
@@ -182,7 +189,7 @@ bool text_probe(const struct view_input *in, struct view_progress *p, struct buf
 {
     (void)p;
     const struct picture_probe *probe = &in->picture->probes[0];
-    buf_printf(out, words_level(probe) == LEVEL_FAIL ? "[-]%s failed" : "[+]%s ok", probe->name);
+    put_mark(out, probe->name, words_level(probe));
     verbose_notes(out, probe, &(struct words_role){ .required = true });
     buf_printf(out, "\n%-12s%s%s%s\n", "state", state_text(probe->state), probe->stale ? " (stale)" : "",
                probe->shared ? " (shared by all instances)" : "");
