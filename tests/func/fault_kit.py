@@ -64,21 +64,33 @@ class Watch:
         e = wait_for(found, f"the verdict of-{name} turns {level}", every=0.02)
         assert 0 <= timed(e["time"]) - timed(change["time"]) <= LAG, (change, e)
 
-    def sees(self, name, class_, reason, text=None, first=None, within=0):
-        """The fault: its transition, first by the reason `first` where it begins with another one, its verdict, and its outcome
-        now. within: seconds that the fault itself takes until it can be seen. Returns the outcome's text."""
+    def sees(self, name, class_, reason=None, text=None, first=None, within=0):
+        """The fault: its transition, first by the reason `first` where it begins with another one or the moment decides, its verdict,
+        and its outcome now. within: seconds that the fault itself takes until it can be seen. Returns the outcome's text."""
         acted = time.time()
         e = self.transition(name, DOWN[class_], first or reason)
         took = timed(e["time"]) - self.began
         assert took > -0.01, f"{name} was red before anything was broken: {e}"
         assert timed(e["time"]) <= acted + self.bound(name) + within + SLACK, f"{took:.2f} s, promised are {self.bound(name):.2f} s: {e}"
         self.verdict(name, e, class_)
-        p = self.v.wait_outcome(name, class_=class_, reason=reason, **({"text": text} if text else {}))
+        self.printed.append(f"{name} {reason or e['reason']} {took * 1000:.0f} ms")
+        return self.outcome(name, class_, reason, text)
+
+    def outcome(self, name, class_, reason, text):
+        p = self.v.wait_outcome(name, class_=class_, **({"reason": reason} if reason else {}), **({"text": text} if text else {}))
         o = p["outcome"]
         assert o["duration_seconds"] <= p["timeout_seconds"] + LAG, o
         assert not p["attempts"]["internal"], p
-        self.printed.append(f"{name} {reason} {took * 1000:.0f} ms")
         return o["text"]
+
+    def changes(self, name, class_, reason, text=None, within=0):
+        """Since mark() the same state has another reason: inside the bound, and neither the probe nor its verdict moved for it."""
+        acted = time.time()
+        told = self.outcome(name, class_, reason, text)
+        assert time.time() <= acted + self.bound(name) + within + SLACK, f"{name} was not {reason} in time"
+        moved = [e for e in self.journal(self.last) if e["name"] in (name, f"of-{name}")]
+        assert not moved, moved
+        return told
 
     def quiet(self, *names):
         """Since mark(), not one of them has left its state."""

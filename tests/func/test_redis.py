@@ -141,7 +141,8 @@ def test_loading_tells_its_progress_and_ends():
             r.kill()
             w.sees("cache", "fail", "refused", first=DEAD)
             r.start("--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024", wait=False)
-            outcome(v, "cache", "fail", "loading", r"is loading its data into memory: \d+% done")
+            w.mark()
+            w.changes("cache", "fail", "loading", r"is loading its data into memory: \d+% done", within=10)
             wait_for(lambda: "OK" in r.command("config", "set", "key-load-delay", "0"), "the load goes on")
             w.recovers("cache", within=10)
 

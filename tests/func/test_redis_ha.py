@@ -108,6 +108,7 @@ def test_cluster():
             heir = k.replica_of(k.nodes[1])
             k.nodes[1].kill()
             w.sees("cluster", "fail", "cluster")
+            w.recovers("cluster", within=10, to="degraded")
             outcome(v, "cluster", "warn", "cluster", "has failed, " + k.nodes[1].address)
             assert heir.info("role") == "master" and number(v, "cluster", "cluster_slots_served") == 16384
             k.nodes[1].start()
