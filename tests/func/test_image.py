@@ -118,6 +118,15 @@ def test_exactly_the_libraries(images, tmp_path):
     assert len(licences) >= 6, "each library's licence goes with it"
 
 
+def test_only_the_distributions_authorities_are_trusted(images):
+    """Whoever this machine trusts besides stays here."""
+    inside = images["core"].members["/etc/ssl/certs/ca-certificates.crt"][1]
+    files = glob.glob("/usr/share/ca-certificates/mozilla/*.crt")
+    assert len(files) > 50 and inside.count(b"BEGIN CERTIFICATE") == len(files)
+    for path in files:
+        assert open(path, "rb").read().strip() in inside, path
+
+
 def test_same_digest_again(images, tmp_path):
     shutil.copytree(STAGE, tmp_path / "other")
     environment = {**os.environ, "TZ": "Asia/Tokyo", "HOME": str(tmp_path)}
