@@ -253,7 +253,7 @@ TEST(after_a_pause_there_may_be_a_lease_as_ever)
     begin(&w);
     kit_pass_time(5 * USEC_S);
     struct probe *a = kit_find_probe("pa");
-    core_stalled(USEC_S + 1);
+    a->record.lease = kit_time + USEC_S;
     mem_free(admin_mode("pa", MODE_PAUSED, LEVEL_PASS, 0));
     kit_pass_time(100 * USEC_S);
     kit_on_start = NULL;
