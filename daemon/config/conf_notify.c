@@ -289,6 +289,34 @@ static void read_webhook(struct reading *r, const struct node *map, void *rows, 
     read_post(r, map, rows, o);
 }
 
+/* The message comes on standard input, and strangers wrote parts of it: who reads programs from there would run theirs. */
+static bool runs_its_input(const struct vital_list *command)
+{
+    static const char *const interpreters[] = { "sh", "bash", "dash", "ash", "zsh", "ksh", "busybox", "python", "perl", "ruby", "node", "php", "lua", "tclsh" };
+    const char *const *argv = command->items, *slash = strrchr(argv[0], '/'), *name = slash ? slash + 1 : argv[0];
+    bool interprets = false;
+    for (unsigned i = 0; i < sizeof interpreters / sizeof *interpreters; i++) {
+        size_t len = strlen(interpreters[i]);
+        interprets |= !strncmp(name, interpreters[i], len) && name[len + strspn(name + len, "0123456789.")] == '\0';
+    }
+    for (uint32_t i = 1; interprets && i < command->count; i++)
+        if (!strcmp(argv[i], "-") || !strcmp(argv[i], "-s") || !strcmp(argv[i], "/dev/stdin"))
+            return true;
+    return interprets && (command->count == 1 || (command->count == 2 && !strcmp(name, "busybox")));
+}
+
+/* A list here is a list of programs, elsewhere it is a program and its arguments: what may be meant so is not taken. */
+static void refuse_ambiguous(struct reading *r)
+{
+    const struct node *n = map_find(r->map, outlet_kind_text(OUTLET_EXEC));
+    uint32_t plain = 0;
+    for (uint32_t i = 0; n && n->kind == NODE_LIST && i < n->count; i++)
+        plain += n->items[i]->kind == NODE_SCALAR;
+    if (plain && n->count > 1)
+        diag_add(r->b->diag, DIAG_ERROR, n->place, "receiver `%s`: `exec`: a list would be several programs; one program with arguments is "
+                 "exec: { command: [/usr/local/bin/on-change, argument] }, several are a list of such maps", r->to->name);
+}
+
 static void read_exec(struct reading *r, const struct node *map, void *rows, struct conf_outlet *o)
 {
     const struct exec_rows *e = rows;
@@ -296,6 +324,8 @@ static void read_exec(struct reading *r, const struct node *map, void *rows, str
     const struct vital_pair *env = e->env.items;
     if (argv[0][0] != '/')
         fail(r, map, "command", "the program is named by its absolute path; there is no shell and no search path");
+    if (runs_its_input(&e->command))
+        fail(r, map, "command", "an interpreter without a script would run the message as a program, and strangers write parts of it; name a script");
     for (uint32_t i = 0; i < e->env.count; i++)
         if (!*env[i].key || strchr(env[i].key, '=') || !strncmp(env[i].key, "VITALD_", 7))
             fail(r, map, "env", "this cannot be the name of a variable: it is empty, holds `=`, or begins with VITALD_");
@@ -326,6 +356,7 @@ static void read_all_outlets(struct reading *r, const struct receiver_rows *rows
     read_outlets(r, OUTLET_WEBHOOK, &rows->webhook, sizeof(struct post_rows));
     read_outlets(r, OUTLET_EXEC, &rows->exec, sizeof(struct exec_rows));
     read_outlets(r, OUTLET_ALERTMANAGER, &rows->alertmanager, sizeof(struct post_rows));
+    refuse_ambiguous(r);
     if (!count)
         diag_add(r->b->diag, DIAG_ERROR, r->map->place, "receiver `%s` needs one of `webhook`, `exec`, `alertmanager`: where to tell", r->to->name);
 }

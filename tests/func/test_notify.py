@@ -406,6 +406,10 @@ def test_a_real_alertmanager_hears_of_it_keeps_it_and_sees_it_resolved():
     ("{ webhook: 'http://h/', probes: [ready] }", "`ready` is a group: it belongs under `groups`"),
     ("{ webhook: { url: 'http://h/', tls: true } }", "the URL does not begin with https://"),
     ("{ exec: [on-change] }", "absolute path"),
+    ("{ exec: [/bin/sh, /usr/local/bin/on-change] }", "a list would be several programs"),
+    ("{ exec: /bin/sh }", "would run the message as a program"),
+    ("{ exec: { command: [/usr/bin/python3.11, '-'] } }", "would run the message as a program"),
+    ("{ exec: [{ command: [/bin/bash, -s, x] }, { command: [/bin/true] }] }", "would run the message as a program"),
     ("{ alertmanager: { url: 'http://h/', labels: { severity: x } } }", "none of vitald's own"),
     ("{ groups: [ready] }", "needs one of `webhook`, `exec`, `alertmanager`"),
 ])
