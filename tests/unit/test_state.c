@@ -271,6 +271,7 @@ TEST(a_mode_that_ended_meanwhile_is_over)
     open_world();
     run("db");
     CHECK(!admin_mode("db", MODE_PAUSED, LEVEL_PASS, 100 * USEC_S));
+    CHECK(!admin_mode("web", MODE_PAUSED, LEVEL_PASS, TIME_NEVER - 1));
     size_t len;
     char *bytes = saved("b", &len);
     small_close();
@@ -279,6 +280,7 @@ TEST(a_mode_that_ended_meanwhile_is_over)
     state_restore(bytes, len, "other");
     small_open(NULL);
     CHECK_INT(probe("db")->order.mode, MODE_NORMAL);
+    CHECK(probe("web")->order.mode == MODE_PAUSED && probe("web")->order.until == TIME_NEVER);
     CHECK(timer_is_set(&probe("db")->plan.timer));
     small_close();
 }
