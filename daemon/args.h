@@ -10,7 +10,7 @@
 enum action { ACTION_RUN, ACTION_ONCE, ACTION_CHECK, ACTION_DUMP, ACTION_OPTIONS, ACTION_MODULES };
 enum { ARGS_PATHS_MAX = 64 };
 /* From sysexits.h, so that none is one of the verdicts that --once exits by. */
-enum { EXIT_USAGE = 64, EXIT_CONFIG = 78 };
+enum { EXIT_USAGE = 64, EXIT_OS = 71, EXIT_CONFIG = 78 };
 
 struct args {
     enum action action;

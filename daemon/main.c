@@ -9,6 +9,7 @@
 #include "args.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/fds.h"
 #include "base/log.h"
 #include "config/modules.h"
 #include "core/admin.h"
@@ -30,7 +31,7 @@
 #include "user.h"
 #include "view/text.h"
 
-enum { STATE_TEXT_MAX = 16 * 1024 * 1024 };
+enum { STATE_TEXT_MAX = 16 * 1024 * 1024, FDS_LEAST = 32 };
 #define LAST_ANSWERS (250 * USEC_MS)   /* how long requests that are under way may take */
 #define LEAVING_TAKES (5 * USEC_S)     /* at most: last answers, files, the state */
 
@@ -97,6 +98,16 @@ static void handle_signals(void)
     loop_signal(SIGINT, on_terminate);
     loop_signal(SIGHUP, on_reload);
     loop_signal(SIGUSR1, on_dump);
+}
+
+/* With fewer it would run and do harm: a state file that cannot be opened is one that is forgotten, a verdict that nobody can fetch. */
+static void need_descriptors(void)
+{
+    if (fds_allowed(FDS_LEAST))
+        return;
+    fprintf(stderr, "vitald: not started: it needs %d file descriptors at least, and more for each connection and running attempt; raise the limit "
+            "(LimitNOFILE= in a unit, ulimit -n in a shell)\n", FDS_LEAST);
+    exit(EXIT_OS);
 }
 
 /* Probes and connections need descriptors: take all that we are allowed. */
@@ -191,8 +202,10 @@ static void leave(void)
 int main(int argc, char **argv)
 {
     struct args args;
+    fds_hold_standard();
     privilege_dumps(false);      /* also a zygote that was started anew */
     zygote_become(argc, argv);
+    need_descriptors();
     sd_open();
     zygote_start();
     args_parse(&args, argc, argv);

@@ -94,18 +94,23 @@ static void add_number(struct text *t, const char *before, uint32_t value)
     add(t, number, (size_t)n);
 }
 
+static size_t escape_byte(char four[5], uint8_t byte)
+{
+    return (size_t)snprintf(four, 5, "\\%03u", byte);
+}
+
 /* As zone files write it: \DDD for what is not printable, a backslash before dots inside of labels. */
 static void add_escaped(struct text *t, const uint8_t *bytes, size_t len, bool label)
 {
     for (size_t i = 0; i < len; i++) {
-        char four[8];
+        char four[5];
         bool plain = bytes[i] > 0x20 && bytes[i] < 0x7f;
         if (plain && label && (bytes[i] == '.' || bytes[i] == '\\'))
             add(t, "\\", 1);
         if (plain || (bytes[i] == ' ' && !label))
             add(t, (const char *)&bytes[i], 1);
         else
-            add(t, four, (size_t)snprintf(four, sizeof four, "\\%03u", bytes[i]));
+            add(t, four, escape_byte(four, bytes[i]));
     }
 }
 
@@ -115,7 +120,7 @@ static void add_escaped(struct text *t, const uint8_t *bytes, size_t len, bool l
  * earlier place than the one before, so that no ring is possible. */
 static bool take_name(const uint8_t *bytes, size_t len, size_t *at, struct text *out)
 {
-    size_t i = *at, limit = *at, wire = 0;
+    size_t i = *at, limit = i, wire = 0;
     bool jumped = false, first = true;
     for (unsigned jumps = 0;;) {
         if (i >= len)

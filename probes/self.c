@@ -43,7 +43,8 @@ static void report_numbers(struct vital_probe *p, const struct vital_self *s)
         [THREADS] = (double)s->threads, [HELPERS] = (double)s->helpers, [STUCK] = (double)s->helpers_stuck, [CHILDREN] = (double)s->children,
     };
     for (unsigned i = 0; i < sizeof values / sizeof *values; i++)
-        vital_number(p, i, values[i]);
+        if (values[i] > 0 || (i != RESIDENT && i != FDS))      /* those two are unknown without /proc, and never 0 */
+            vital_number(p, i, values[i]);
 }
 
 static void start(struct vital_probe *p)
@@ -68,8 +69,11 @@ static void start(struct vital_probe *p)
     judge_number(&j, &fds, (double)s.fds, (double)s.fds_limit, VITAL_R_THRESHOLD, "vitald uses %llu of %llu file descriptors",
                  (unsigned long long)s.fds, (unsigned long long)s.fds_limit);
     judge_number(&j, &resident, (double)s.resident_bytes, 0, VITAL_R_THRESHOLD, "vitald uses %s of memory", memory);
-    judge_finish(p, &j, "loop %s late at most, %s of memory, %llu file descriptors", clock_span(s.loop_lag_max, span), memory,
-                 (unsigned long long)s.fds);
+    if (s.fds && s.resident_bytes)
+        judge_finish(p, &j, "loop %s late at most, %s of memory, %llu file descriptors", clock_span(s.loop_lag_max, span), memory,
+                     (unsigned long long)s.fds);
+    else
+        judge_finish(p, &j, "loop %s late at most; /proc/self cannot be read: memory and file descriptors are unknown", clock_span(s.loop_lag_max, span));
 }
 
 const struct vital_module self_module = {

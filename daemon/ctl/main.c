@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/ctlproto.h"
 #include "base/diag.h"
+#include "base/fds.h"
 #include "base/mem.h"
 #include "ctl/args.h"
 #include "ctl/commands.h"
@@ -139,6 +140,7 @@ static int command_run(const struct command *c, int argc, char *const *argv)
 
 int main(int argc, char **argv)
 {
+    fds_hold_standard();
     int at = 1 + args_leading(argc - 1, argv + 1);
     const struct command *c = at < argc ? find_command(argv[at]) : NULL;
     if (c) {

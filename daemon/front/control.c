@@ -129,7 +129,8 @@ int control_bind(const char *at, int type, char **error, bool *busy)
         return fd;
     }
     *error = mem_printf("cannot make the socket %s: %s%s", at, strerror(failed),
-                        failed == ENOENT ? ": its directory does not exist" : failed == EACCES ? ": its directory must be writable for vitald's user" : "");
+                        failed == ENOENT ? ": its directory does not exist" : failed == EACCES ? ": its directory must be writable for vitald's user" :
+                        failed == EROFS ? ": configure another place (control: { path: ... })" : "");
     if (fd >= 0)
         close(fd);
     return -1;

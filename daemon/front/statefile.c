@@ -177,17 +177,21 @@ static bool run_and_wait(struct work *w, void (*run)(struct work *), int patienc
     struct errand *e = mem_alloc(sizeof *e);
     pthread_t thread;
     *e = (struct errand){ w, run };
-    if (pipe2(w->done, O_CLOEXEC) < 0 || pthread_create(&thread, NULL, run_errand, e) != 0) {
+    if (pipe2(w->done, O_CLOEXEC) < 0) {
+        w->error = errno;
         mem_free(e);
-        w->error = EAGAIN;
         return true;
     }
+    bool alone = pthread_create(&thread, NULL, run_errand, e) != 0;
+    if (alone)
+        run_errand(e); /* then without a thread: what was ordered is worth more than our patience */
     struct pollfd waited = { .fd = w->done[0], .events = POLLIN };
-    if (poll(&waited, 1, patience_ms) != 1) {
+    if (poll(&waited, 1, patience_ms) != 1 && !alone) {
         pthread_detach(thread);
         return false;
     }
-    pthread_join(thread, NULL);
+    if (!alone)
+        pthread_join(thread, NULL);
     close(w->done[0]);
     close(w->done[1]);
     return true;
@@ -200,8 +204,18 @@ static void nothing(struct timer *t, uint64_t now)
     (void)t, (void)now; /* the turn that it begins is all that is wanted */
 }
 
+/* A file that is there, and whole for all we know: who went on would replace it by one that knows nothing. */
+static _Noreturn void leave_it_alone(const struct work *w)
+{
+    log_about(LOG_ERR, "file", w->path, "not started: the state of an earlier run cannot be read: %s; it stays as it is", strerror(w->error));
+    log_drain(USEC_S);
+    exit(71); /* EX_OSERR */
+}
+
 static void take_over(struct work *w)
 {
+    if (w->error == EMFILE || w->error == ENFILE || w->error == ENOMEM)
+        leave_it_alone(w);
     if (w->error == ENOENT) {
         log_about(LOG_INFO, "file", w->path, "no state of an earlier run: everything is checked anew");
     } else if (w->error || w->problem) {

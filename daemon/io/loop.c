@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -301,12 +302,19 @@ uint64_t loop_turns(void)
     return turns;
 }
 
+static unsigned fd_limit(void)
+{
+    struct rlimit files = { 0 };
+    getrlimit(RLIMIT_NOFILE, &files);
+    return (unsigned)files.rlim_cur;
+}
+
 unsigned loop_fd_count(void)
 {
     unsigned n = 0;
     DIR *d = opendir("/proc/self/fd");
     if (!d)
-        return 0;
+        return errno == EMFILE ? fd_limit() : 0;
     while (readdir(d))
         n++;
     closedir(d);

@@ -57,6 +57,6 @@ uint64_t loop_now(void);
 uint64_t loop_lag(void);
 uint64_t loop_lag_max(void);                           /* worst of the last minute */
 uint64_t loop_turns(void);
-unsigned loop_fd_count(void);                          /* open descriptors of the process; reads /proc, so not per turn */
+unsigned loop_fd_count(void);                          /* open descriptors of the process; reads /proc, so not per turn; 0 without it */
 
 #endif

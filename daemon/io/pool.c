@@ -42,6 +42,7 @@ struct pool {
     struct worker *workers[WORKERS_MAX];
     unsigned alive;
     uint64_t done, refused;
+    bool unmanned;                       /* no thread could be started the last time: told once */
     int home_fd;
 };
 
@@ -129,11 +130,14 @@ static bool start_thread(struct pool *p)
         p->alive--;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
-    if (!error)
-        return true;
-    mem_free(w);
-    log_line(LOG_WARNING, "cannot start a helper thread for %s: %s; check the limits on tasks and memory", p->name, strerror(error));
-    return false;
+    if (error)
+        mem_free(w);
+    if (error && !p->unmanned)
+        log_line(LOG_WARNING, "cannot start a helper thread for %s: %s; check the limits on tasks and memory; tried again with each job", p->name, strerror(error));
+    else if (!error && p->unmanned)
+        log_line(LOG_NOTICE, "helper threads for %s can be started again", p->name);
+    p->unmanned = error != 0;
+    return !error;
 }
 
 /* Starts what threads the queue needs: up to `wanted`, and one for each that is stuck. With the lock held. */

@@ -346,7 +346,7 @@ struct resolve *resolve_name(const char *host, resolve_fn *fn, void *arg)
     if (!e->busy && !look_up_later(e, now)) {
         stats.refused++;
         answer.refused = true;
-        answer.error = "the queue of name look-ups is full";
+        answer.error = "no thread takes the look-up: too many wait, or none can be started";
         if (has_addresses(e, now))
             say_stale(e, answer.error);
         return answer_now(has_addresses(e, now) ? &e->last : &answer, fn, arg);
