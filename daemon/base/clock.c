@@ -23,9 +23,11 @@ static uint64_t real_wall(void)
 
 static uint64_t (*now_source)(void) = real_now;
 static uint64_t (*wall_source)(void) = real_wall;
+static uint64_t between;                 /* clock_to_wall(); 0 = not known yet */
 
 void clock_replace(uint64_t (*now)(void), uint64_t (*wall)(void))
 {
+    between = 0;
     now_source = now ? now : real_now;
     wall_source = wall ? wall : real_wall;
 }
@@ -45,11 +47,18 @@ uint64_t clock_slept(void)
     return now_source == real_now ? real_now() - read_clock(CLOCK_MONOTONIC) : 0;
 }
 
+uint64_t clock_to_wall(void)
+{
+    uint64_t before = now_source(), wall = wall_source(), spent = now_source() - before;
+    uint64_t found = wall - before, apart = found > between ? found - between : between - found;
+    if (!between || apart > spent + USEC_MS)
+        between = found;
+    return between;
+}
+
 uint64_t clock_wall_of(uint64_t when)
 {
-    if (when == 0 || when == TIME_NEVER)
-        return when;
-    return wall_source() - now_source() + when; /* wraps rightly for moments before and after now */
+    return when == 0 || when == TIME_NEVER ? when : when + clock_to_wall();
 }
 
 const char *clock_iso(uint64_t wall, char out[CLOCK_TEXT])

@@ -14,6 +14,10 @@
 uint64_t clock_now(void);                      /* CLOCK_BOOTTIME */
 uint64_t clock_wall(void);                     /* since 1970, UTC */
 uint64_t clock_slept(void);                    /* how much of clock_now() the machine was suspended for */
+/* What to add to clock_now() for wall time; it wraps, where 1970 is nearer than the boot. The two are read one after the
+ * other, so that each reading gives another difference: it stays the same until the wall clock really was set, else one
+ * moment would have a new time at every look, and who counts changes of our start would count restarts. */
+uint64_t clock_to_wall(void);
 uint64_t clock_wall_of(uint64_t when);         /* wall time of a moment of clock_now(); 0 and TIME_NEVER stay as they are */
 
 /* The simulation's clock: both functions or NULL for the real ones. */

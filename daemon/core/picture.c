@@ -197,7 +197,7 @@ static void open_painter(struct painter *a)
     engine_catch_up(now);
     world_update(engine.world, now);
     const struct conf *c = engine.world->conf;
-    *a = (struct painter){ .arena = arena_new(), .world = engine.world, .to_wall = clock_wall() - now };
+    *a = (struct painter){ .arena = arena_new(), .world = engine.world, .to_wall = clock_to_wall() };
     struct frame *f = arena_alloc(a->arena, sizeof *f);
     f->arena = a->arena;
     a->picture = &f->picture;

@@ -16,6 +16,34 @@ static void note(struct timer *t, uint64_t now)
     fired++;
 }
 
+static uint64_t jittery_now, jittery_wall;
+
+static uint64_t now_and_on(void)
+{
+    return jittery_now += 3;
+}
+
+static uint64_t wall_and_on(void)
+{
+    return jittery_wall += 7;
+}
+
+TEST(a_moment_keeps_its_wall_time_until_the_clock_is_set)
+{
+    jittery_now = 1000;
+    jittery_wall = 1795214405 * USEC_S;
+    clock_replace(now_and_on, wall_and_on);
+    uint64_t start = clock_wall_of(500);
+    for (unsigned i = 0; i < 100; i++)
+        CHECK(clock_wall_of(500) == start);
+    jittery_wall += 2 * USEC_MS;
+    CHECK(clock_wall_of(500) > start + USEC_MS);
+    jittery_wall -= 3600 * USEC_S;
+    CHECK(clock_wall_of(500) < start - 3599 * USEC_S);
+    CHECK(clock_wall_of(0) == 0 && clock_wall_of(TIME_NEVER) == TIME_NEVER);
+    clock_replace(NULL, NULL);
+}
+
 TEST(fires_in_order_whatever_the_moves)
 {
     enum { N = 2000 };
