@@ -239,7 +239,8 @@ deb: stage
 	@conf/debian/make-deb $(B)/stage $(B)/deb $(VERSION)
 
 # build/image/vitald-core.tar and vitald-full.tar: images of nothing but the programs and the libraries they need.
-image: stage
+image: $(B)/image/vitald-full.tar
+$(B)/image/vitald-full.tar: $(B)/.staged conf/container/make-image LICENSE $(wildcard /var/lib/dpkg/status)
 	@conf/container/make-image $(B)/stage $(B)/image $(VERSION)
 
 # At length: built in two places, installed into an empty Debian; the Dockerfile built upon one. Root, and some minutes.

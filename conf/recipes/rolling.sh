@@ -59,8 +59,9 @@ expect_restart() { $VITALCTL force "$1-health" down --for 1h >/dev/null; }
 
 ready() {
     end=$(($(date +%s) + READY_WITHIN))
-    until $VITALCTL run "$1-health" >/dev/null; do
+    until last=$($VITALCTL run "$1-health" 2>&1); do
         if [ "$(date +%s)" -ge "$end" ]; then
+            say "$last"
             $VITALCTL resume "$1-health" >/dev/null
             return 1
         fi
