@@ -73,12 +73,10 @@ static void on_timer(struct timer *t, uint64_t now)
     engine_catch_up(now);
     if (timer_is_set(t))
         return; /* catching up moved it */
-    if (!probe_in_attempt(p))
-        become_due(p, now);
-    else if (p->deadline <= now)
+    if (probe_in_attempt(p))
         probe_due(p, now);
     else
-        timer_set(engine.timers, t, p->deadline);
+        become_due(p, now);
 }
 
 /* ---- when ---- */
