@@ -64,6 +64,64 @@ def test_tells_its_life(tmp_path, kind):
         assert d.process.wait(10) == 0
 
 
+def stamp():
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+
+
+def lines_of(messages):
+    return [line for text in messages for line in text.splitlines()]
+
+
+def test_order_is_as_sd_notify_has_it(tmp_path):
+    """All that is said in one life, in its order: READY=1 once at the start and once after each RELOADING=1, whose stamp is of now; WATCHDOG=1 until the
+    end, also while it leaves; after STOPPING=1 nothing that takes it back."""
+    text = PROBES + "shutdown_delay: 1s\n"
+    with Manager(str(tmp_path / "n")) as m, Vitald(text, env={**m.env, "WATCHDOG_USEC": "300000"}) as d:
+        said = []
+        for step in (None, lambda: d.reload(text), lambda: d.reload("nonsense: 1\n", ok=False), lambda: d.reload(text)):
+            before = stamp()
+            if step:
+                step()
+            m.until("READY=1")
+            heard = lines_of(m.heard)
+            said += heard
+            assert heard.count("READY=1") == 1 and heard.count("RELOADING=1") == (step is not None), heard
+            if step:
+                reloading = next(t for t in m.heard if "RELOADING=1" in t)
+                assert before <= int(re.search(r"^MONOTONIC_USEC=(\d+)$", reloading, re.M).group(1)) <= stamp()
+                assert heard.index("RELOADING=1") < heard.index("READY=1")
+        m.until("WATCHDOG=1")
+        d.signal(signal.SIGTERM)
+        stopping = m.until("STOPPING=1")
+        assert int(re.search(r"^EXTEND_TIMEOUT_USEC=(\d+)$", stopping, re.M).group(1)) >= 1000000
+        m.until("WATCHDOG=1")                 # the delay may be longer than the watchdog's time
+        assert d.process.wait(10) == 0
+        m.socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                m.heard.append(m.socket.recv(4096).decode())
+        assert not {"READY=1", "RELOADING=1"} & set(lines_of(m.heard))
+        known = ("READY=1", "RELOADING=1", "STATUS=", "WATCHDOG=1", "MONOTONIC_USEC=")
+        assert all(line.startswith(known) for line in said), said
+
+
+@pytest.mark.skipif("address" in BUILD, reason="LeakSanitizer cannot work under strace")
+def test_ready_is_said_when_all_sockets_listen(tmp_path):
+    """By the order of system calls: whoever hears READY=1 can connect, to the control socket too."""
+    trace = str(tmp_path / "trace")
+    with Manager(str(tmp_path / "n")) as m, Vitald(PROBES, env=m.env, prefix=["strace", "-qq", "-o", trace, "-e", "trace=listen,sendto", "-s", "64"], wait=False) as d:
+        m.until("READY=1")
+        d.port = int(d.wait_log(r"listening on http://127\.0\.0\.1:(\d+)").group(1))
+        assert d.ctl("status").returncode == 0
+        os.kill(int(subprocess.run(["ps", "-o", "pid=", "--ppid", str(d.pid)], capture_output=True, text=True, check=True).stdout.split()[0]), signal.SIGINT)
+        d.process.wait(10)
+        with open(trace) as f:
+            calls = f.read().splitlines()
+    ready = [i for i, c in enumerate(calls) if "READY=1" in c]
+    listens = [i for i, c in enumerate(calls) if c.startswith("listen(")]
+    assert len(ready) == 1 and len(listens) == 2 and max(listens) < ready[0], calls
+
+
 def test_status_is_at_most_one_a_second(tmp_path):
     with Manager(str(tmp_path / "n")) as m, Vitald(PROBES, env=m.env) as d:
         m.until("STATUS=ready: pass")
