@@ -143,7 +143,7 @@ void host_close_all(struct probe *core_probe, bool kept_too)
 
 static void scrub(struct vital_probe *p, char *text)
 {
-    const struct conf_options *o = probe_conf(probe_of(p))->options;
+    const struct conf_options *o = probe_options(probe_of(p));
     for (unsigned i = 0; i < o->secret_count; i++)
         secret_scrub(o->secrets[i], text);
 }
@@ -441,7 +441,7 @@ static struct vital_io *host_submit(struct vital_probe *p, const struct vital_jo
 {
     struct host_job *j = mem_alloc(sizeof *j);
     *j = (struct host_job){ .job = { .run = job_run, .done = job_done }, .ops = ops, .block = block };
-    if (!pool_submit(pool_of(probe_conf(probe_of(p))->options->module), &j->job)) {
+    if (!pool_submit(pool_of(probe_options(probe_of(p))->module), &j->job)) {
         ops->wipe(block);
         mem_free(j);
         host_finish(p, VITAL_INTERNAL, VITAL_R_NO_THREAD, "the queue of the module's helper threads is full");
@@ -618,7 +618,7 @@ static void secret_read(struct vital_probe *p, const struct vital_file *f, void 
 /* False: there is no secret in a file. */
 static bool read_secrets(struct vital_probe *p)
 {
-    const struct conf_options *o = probe_conf(probe_of(p))->options;
+    const struct conf_options *o = probe_options(probe_of(p));
     struct host_probe *h = host_probe_of(p);
     bool any = false;
     h->changed = false;

@@ -74,7 +74,8 @@ void probe_number(struct probe *, unsigned row, const char *label, double value)
 void probe_nudge(struct probe *);
 uint64_t probe_left(const struct probe *);
 void probe_module_bug(struct probe *, const char *what); /* the module broke its contract: ends the attempt so */
-const struct conf_probe *probe_conf(const struct probe *);
+const struct conf_probe *probe_conf(const struct probe *);              /* policy: of the world as it is now */
+const struct conf_options *probe_options(const struct probe *);     /* those its module was prepared with: a reload that keeps the probe keeps them */
 void **probe_host_slot(struct probe *);                  /* host.c keeps its list of open handles there */
 /* Pushes text to a module with receive(): heartbeats. NULL, or why not. */
 const char *core_beat(const char *name, const char *text, size_t len);

@@ -33,6 +33,11 @@ const struct conf_probe *probe_conf(const struct probe *p)
     return p->conf;
 }
 
+const struct conf_options *probe_options(const struct probe *p)
+{
+    return p->options;
+}
+
 void **probe_host_slot(struct probe *p)
 {
     return &probe_check(p)->host_slot;

@@ -101,6 +101,28 @@ def test_a_password_that_rotates_never_shows():
             w.quiet("cache", "fresh")
 
 
+def test_a_password_that_rotates_after_a_reload_never_shows():
+    """What a reload leaves as it is goes on to read its files, and keeps what it has read to itself."""
+    with Redis("--requirepass", "one-pass", admin=["--pass", "one-pass"]) as r, tempfile.TemporaryDirectory() as d:
+        secret = f"{d}/secret"
+        with open(secret, "w") as f:
+            f.write("one-pass\n")
+        config = CALM + f"probes:\n  cache: {{ redis: {{ url: '{r.url}', password: {{ file: {secret} }} }} }}\n"
+        with Vitald(config) as v:
+            v.wait_state("cache", "up")
+            v.reload(config + "  other: { file: /etc/passwd }\n")
+            v.wait_state("other", "up")
+            v.reload(config)
+            with open(secret + ".new", "w") as f:
+                f.write("two-pass\n")
+            os.rename(secret + ".new", secret)
+            assert r.command("config", "set", "requirepass", "two-pass") == "OK"
+            seen = v.probe("cache")["attempts"]["pass"]
+            wait_for(lambda: v.probe("cache")["attempts"]["pass"] > seen + 3, "logins with the new password")
+            assert v.probe("cache")["attempts"]["fail"] <= 1
+            assert "two-pass" not in v.log() + v.get("/status").text
+
+
 def test_a_password_that_rotates_while_both_are_good_costs_no_attempt():
     """As it is done with ACLs: the server takes the new one too, the file changes, the old one goes."""
     with Redis("--requirepass", "one", admin=["--pass", "one"]) as r, tempfile.TemporaryDirectory() as d:
