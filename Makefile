@@ -5,6 +5,7 @@
 #   make test       installs what the tests need, builds, runs every suite; ends with "N passed, N failed"
 #   make install    DESTDIR= prefix=            make deb | image          make clean | lint | docs | bench | fuzz T=60 | mutants | differential
 #   make coverage   lines and branches that the tests run: build/coverage/report.txt
+#   make campaign MINUTES=60 SEED=n    real servers that break, for that long: build/campaign/report.txt
 #   SANITIZE=address,undefined or SANITIZE=thread with any of them builds under $(B)/address-undefined ...
 
 VERSION    := 0.1.0
@@ -64,7 +65,7 @@ MODULES := $(LOADED:%=$(B)/modules/%.so)
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all libs run test install stage deb deb-check image image-check clean lint docs bench fuzz mutants differential coverage unit sim programs
+.PHONY: all libs run test install stage deb deb-check image image-check clean lint docs bench fuzz mutants campaign differential coverage unit sim programs
 all: $(B)/vitald $(B)/vitalctl $(B)/vitalctl-static $(MODULES)
 
 $(B)/obj/%.o: %.c Makefile
@@ -193,6 +194,11 @@ differential:
 	@tests/setup test
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@VITALD_BUILD=$(CURDIR)/$(B) tests/func/differential.py --cases $(CASES) $(if $(SEED),--seed $(SEED))
+
+campaign:
+	@tests/setup test
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@VITALD_BUILD=$(abspath $(B)) nice /usr/bin/python3 tests/campaign/campaign.py --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
 mutants:
 	@tests/setup test
