@@ -215,6 +215,8 @@ install: all $(AT)/vitald
 	install -m 644 probes/vital_probe.h $(DESTDIR)$(prefix)/include/vital_probe.h
 	[ -e $(DESTDIR)$(sysconfdir)/vitald/vitald.yaml ] || install -m 644 conf/vitald.yaml $(DESTDIR)$(sysconfdir)/vitald/vitald.yaml
 	for n in 1 3 5 7 8; do for f in man/*.$$n; do [ ! -e $$f ] || install -m 644 $$f $(DESTDIR)$(prefix)/share/man/man$$n/; done; done
+	sed -i 's|/usr/local/include|$(prefix)/include|; s|/usr/local/lib/vitald|$(prefix)/lib/vitald|; s|^\.It Pa /etc/vitald/|.It Pa $(sysconfdir)/vitald/|' \
+	    $(DESTDIR)$(prefix)/share/man/man3/vital-probe.3 $(DESTDIR)$(prefix)/share/man/man8/vitald.8
 	for p in vitald vitalctl; do \
 	    install -m 644 conf/completion/$$p.bash $(DESTDIR)$(prefix)/share/bash-completion/completions/$$p; \
 	    install -m 644 conf/completion/_$$p $(DESTDIR)$(prefix)/share/zsh/site-functions/_$$p; done

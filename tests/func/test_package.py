@@ -78,6 +78,12 @@ def test_contents(debs):
 
 
 @pytest.mark.skipif(not shutil.which("lintian"), reason="lintian is not installed (tests/setup test)")
+def test_manuals_name_the_places_of_this_installation(debs):
+    with open(f"{STAGE}/usr/share/man/man3/vital-probe.3") as f:
+        text = f.read()
+    assert "/usr/include/vital_probe.h" in text and "/usr/lib/vitald/modules/" in text and "/usr/local" not in text
+
+
 def test_lintian_finds_nothing(debs):
     done = subprocess.run(["lintian", "--allow-root", "--tag-display-limit", "0", "--fail-on", "error,warning", *sorted(debs.values())], capture_output=True, text=True)
     assert done.returncode == 0 and not done.stdout.strip(), done.stdout + done.stderr
