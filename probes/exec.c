@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include "base/envlist.h"
 #include "base/mem.h"
 #include "judge.h"
 #include "perfdata.h"
@@ -156,49 +157,17 @@ static void exited(struct vital_probe *p, const struct vital_exit *e, void *arg)
 
 /* ---- start ---- */
 
-static bool has_key(const struct vital_list *env, const char *key)
+static struct envlist make_env(struct vital_probe *p, const struct vital_list *given)
 {
-    const struct vital_pair *pairs = env->items;
-    for (uint32_t i = 0; i < env->count; i++)
-        if (!strcmp(pairs[i].key, key))
-            return true;
-    return false;
-}
-
-static char *joined(const char *key, const char *value, size_t len)
-{
-    size_t key_len = strlen(key);
-    char *text = mem_alloc(key_len + len + 2);
-    memcpy(text, key, key_len);
-    text[key_len] = '=';
-    memcpy(text + key_len + 1, value, len);
-    return text;
-}
-
-/* Made for each start and wiped after it: the values may be secrets. */
-static char **make_env(struct vital_probe *p, const struct vital_list *env)
-{
-    static const struct { const char *key, *value; } basics[] = { { "PATH", "/usr/bin:/bin" }, { "LANG", "C" } };
-    const struct vital_pair *pairs = env->items;
-    char **list = mem_alloc((env->count + sizeof basics / sizeof *basics + 1) * sizeof *list), **at = list;
-    for (size_t i = 0; i < sizeof basics / sizeof *basics; i++)
-        if (!has_key(env, basics[i].key))
-            *at++ = joined(basics[i].key, basics[i].value, strlen(basics[i].value));
-    for (uint32_t i = 0; i < env->count; i++) {
+    const struct vital_pair *pairs = given->items;
+    struct envlist env = { 0 };
+    for (uint32_t i = 0; i < given->count; i++) {
         size_t len;
         const char *value = p->host->reveal(pairs[i].value, &len);
-        *at++ = joined(pairs[i].key, value, len);
+        envlist_add(&env, pairs[i].key, value, len);
     }
-    return list;
-}
-
-static void free_env(char **list)
-{
-    for (char **at = list; *at; at++) {
-        mem_wipe(*at, strlen(*at));
-        mem_free(*at);
-    }
-    mem_free(list);
+    envlist_basics(&env);
+    return env;
 }
 
 static void start(struct vital_probe *p)
@@ -206,19 +175,19 @@ static void start(struct vital_probe *p)
     const struct exec_conf *c = p->conf;
     const char *const *items = c->command.items;
     const char **argv = mem_alloc((c->command.count + 1) * sizeof *argv);
-    char **env = make_env(p, &c->env);
+    struct envlist env = make_env(p, &c->env);
     for (uint32_t i = 0; i < c->command.count; i++)
         argv[i] = items[i];
     struct vital_child child = {
         .argv = argv,
-        .env = (const char *const *)env,
+        .env = (const char *const *)env.items,
         .dir = c->dir,
         .input = c->input,
         .input_len = c->input ? strlen(c->input) : 0,
         .cap = c->output_cap,
     };
     p->host->spawn(p, &child, exited, NULL);
-    free_env(env);
+    envlist_free(&env);
     mem_free(argv);
 }
 

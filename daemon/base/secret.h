@@ -21,11 +21,11 @@ struct vital_secret {
  * never the value; after an error an older value is still there. A file's last newline is not part of the secret. */
 const char *secret_load(struct vital_secret *, struct arena *);
 void secret_set(struct vital_secret *, const char *value, size_t len);
-/* The same source and the same value: what a reload compares. */
 /* For a file or credential secret: where it is now. NULL for other sources. */
 const char *secret_path(const struct vital_secret *, char *room, size_t size);
 /* New content of its file. False, and the value stays, when the content cannot be a secret; *changed is only ever set. */
 bool secret_refill(struct vital_secret *, const char *bytes, size_t len, bool *changed);
+/* The same source and the same value: what a reload compares. */
 bool secret_equal(const struct vital_secret *, const struct vital_secret *);
 void secret_free(struct vital_secret *);               /* wipes; the struct itself belongs to an arena */
 

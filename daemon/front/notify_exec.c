@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/envlist.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "core/outcome.h"
@@ -21,17 +22,7 @@ struct start {
 
 /* ---- its environment ---- */
 
-static char *joined(const char *key, const char *value, size_t len)
-{
-    size_t before = strlen(key);
-    char *text = mem_alloc(before + len + 2);
-    memcpy(text, key, before);
-    text[before] = '=';
-    memcpy(text + before + 1, value, len);
-    return text;
-}
-
-static char *fact(const struct notice *n, unsigned field)
+static void add_fact(struct envlist *env, const struct notice *n, unsigned field)
 {
     char key[64] = "VITALD_";
     const char *name = notice_field_name(field);
@@ -40,43 +31,21 @@ static char *fact(const struct notice *n, unsigned field)
     for (size_t i = 0; name[i]; i++)
         key[7 + i] = (char)toupper((unsigned char)name[i]);
     template_plain(&v, &text);
-    char *pair = joined(key, text.data ? text.data : "", text.len);
+    envlist_add(env, key, text.data ? text.data : "", text.len);
     buf_free(&text);
-    return pair;
 }
 
-static bool has_key(const struct vital_list *env, const char *key)
-{
-    const struct vital_pair *pairs = env->items;
-    for (uint32_t i = 0; i < env->count; i++)
-        if (!strcmp(pairs[i].key, key))
-            return true;
-    return false;
-}
-
-static char **make_env(const struct conf_outlet *o, const struct notice *n)
+static struct envlist make_env(const struct conf_outlet *o, const struct notice *n)
 {
     const struct vital_pair *pairs = o->env.items;
-    char **list = mem_alloc((o->env.count + NOTICE_FIELD_COUNT + 3) * sizeof *list), **at = list;
-    if (!has_key(&o->env, "PATH"))
-        *at++ = mem_copy("PATH=/usr/bin:/bin");
-    if (!has_key(&o->env, "LANG"))
-        *at++ = mem_copy("LANG=C");
+    struct envlist env = { 0 };
     for (uint32_t i = 0; i < o->env.count; i++)
-        *at++ = joined(pairs[i].key, pairs[i].value->value, pairs[i].value->len);
+        envlist_add(&env, pairs[i].key, pairs[i].value->value, pairs[i].value->len);
     for (unsigned f = 0; f < NOTICE_FIELD_COUNT; f++)
         if (f != NOTICE_CONTENT)
-            *at++ = fact(n, f);
-    return list;
-}
-
-static void free_env(char **list)
-{
-    for (char **at = list; *at; at++) {
-        mem_wipe(*at, strlen(*at));
-        mem_free(*at);
-    }
-    mem_free(list);
+            add_fact(&env, n, f);
+    envlist_basics(&env);
+    return env;
 }
 
 /* ---- how it ends ---- */
@@ -117,18 +86,18 @@ struct send *send_exec(const struct conf_outlet *o, struct conf_options *options
     struct start *s = mem_alloc(sizeof *s);
     const char *const *items = o->command.items;
     const char **argv = mem_alloc((o->command.count + 1) * sizeof *argv);
-    char **env = make_env(o, n);
+    struct envlist env = make_env(o, n);
     enum vital_reason why = VITAL_R_OK;
     s->send.stop = stop;
     s->send.free = free_start;
     send_open(&s->send, o, options, fn, arg);
     for (uint32_t i = 0; i < o->command.count; i++)
         argv[i] = items[i];
-    const struct vital_child child = { .argv = argv, .env = (const char *const *)env, .dir = o->dir, .input = body->data, .input_len = body->len, .cap = OUTPUT_MAX };
+    const struct vital_child child = { .argv = argv, .env = (const char *const *)env.items, .dir = o->dir, .input = body->data, .input_len = body->len, .cap = OUTPUT_MAX };
     s->call = zygote_spawn(&child, exited, s, &why);
     if (!s->call && !s->send.known)
         send_end(&s->send, QUEUE_RETRY, "cannot be started: %s", reason_sentence(why));
-    free_env(env);
+    envlist_free(&env);
     mem_free(argv);
     buf_free(body);
     return &s->send;

@@ -116,7 +116,7 @@ TEST(a_clean_environment)
     fake_probe(&exec_module, "command", "/bin/check", "env", "TOKEN=s3cret", "env", "LANG=de", "input", "feed", "dir", "/tmp", "output_cap", "4KiB", NULL);
     fake.host.spawn = note_child;
     fake_start();
-    CHECK_TEXT(environment, "PATH=/usr/bin:/bin|TOKEN=s3cret|LANG=de|");
+    CHECK_TEXT(environment, "TOKEN=s3cret|LANG=de|PATH=/usr/bin:/bin|");
     fake_end();
 }
 
