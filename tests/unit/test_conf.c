@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/secret.h"
+#include "config/conf_notify.h"
 
 /* ---- golden: every tests/golden/config/NAME.yaml gives the findings of NAME.expected ------------------------- */
 
@@ -400,4 +401,45 @@ TEST(the_findings_of_a_large_broken_file_end)
     CHECK(clock() - start < 8 * CLOCKS_PER_SEC);
     unload(&l);
     buf_free(&text);
+}
+
+/* ---- receivers ---------------------------------------------------------------------------------------------- */
+
+static const struct conf_receiver *receiver_named(const struct conf *c, const char *name)
+{
+    for (uint32_t i = 0; i < c->receiver_count; i++)
+        if (!strcmp(c->receivers[i].name, name))
+            return &c->receivers[i];
+    return NULL;
+}
+
+TEST(where_receivers_are)
+{
+    struct loaded l = load_text("probes: { a: { tcp: 'x:1' } }\ngroups: { ready: { all: [a] } }\n"
+                                "notify:\n  am: { alertmanager: [ 'http://h:9093', 'http://h/am//', 'http://[::1]:9/api/v2/alerts' ], level: warn }\n"
+                                "  hook: { webhook: [ 'http+unix://%2Frun%2Fx.sock/hook', { url: 'http://me:secret@h/p?q=1', timeout: 2s } ], resolved: false, repeat: 0s,"
+                                " flapping: { changes: 3, window: 1m } }\n");
+    CHECK(l.conf != NULL);
+    const struct conf_receiver *am = receiver_named(l.conf, "am"), *hook = receiver_named(l.conf, "hook");
+    CHECK_INT(am->outlet_count, 3);
+    CHECK_TEXT(am->outlets[0].to.path, "/api/v2/alerts");
+    CHECK_TEXT(am->outlets[0].to.port, "9093");
+    CHECK_TEXT(am->outlets[0].text, "http://h:9093");
+    CHECK_TEXT(am->outlets[1].to.path, "/am/api/v2/alerts");
+    CHECK_TEXT(am->outlets[1].to.port, "80");
+    CHECK_TEXT(am->outlets[2].to.path, "/api/v2/alerts");
+    CHECK_TEXT(am->outlets[2].to.host_field, "[::1]:9");
+    CHECK_INT(am->least, TELL_WARN);
+    CHECK(am->every_probe && am->resolved);
+    CHECK_INT(am->group_count, 1);
+    CHECK_TEXT(hook->outlets[0].to.unix_path, "/run/x.sock");
+    CHECK_TEXT(hook->outlets[0].text, "unix:/run/x.sock");
+    CHECK_TEXT(hook->outlets[1].to.user, "me");
+    CHECK_TEXT(hook->outlets[1].to.password->value, "secret");
+    CHECK_TEXT(hook->outlets[1].text, "http://h");
+    CHECK_INT(hook->outlets[1].timeout, 2 * USEC_S);
+    CHECK(!hook->resolved && !hook->repeat);
+    CHECK_INT(hook->flap_changes, 3);
+    CHECK_INT(hook->flap_window, 60 * USEC_S);
+    unload(&l);
 }
