@@ -911,3 +911,26 @@ TEST(confirming_ends_although_nothing_is_found_out)
     CHECK(settle_is_contradicted(&a->record.settle));
     kit_close();
 }
+
+TEST(what_runs_or_cannot_run_is_not_planned_for_now)
+{
+    struct kit_world w;
+    open_one(&w);
+    struct conf_probe *gone = kit_probe(&w, "gone");
+    conf_options_release(gone->options);
+    gone->options = kit_options(NULL, "db:1", 0);
+    begin(&w);
+    kit_on_start = hang;
+    struct probe *a = kit_find_probe("a");
+    while (!probe_in_attempt(a))
+        kit_pass_time(SLOT);
+    uint64_t regular = a->plan.regular;
+    kit_pass_time(SLOT);
+    mem_free(admin_run("a"));
+    CHECK_INT(a->plan.regular, regular);
+    mem_free(admin_mode("gone", MODE_PAUSED, LEVEL_PASS, 0));
+    mem_free(admin_resume("gone"));
+    CHECK_INT(kit_find_probe("gone")->plan.queue, QUEUE_NONE);
+    kit_settle();
+    kit_close();
+}

@@ -565,3 +565,23 @@ TEST(why_a_group_turned_is_journalled)
     CHECK_TEXT(journal_get(journal_last())->reason, "draining");
     kit_close();
 }
+
+/* The last one that startup waits for changes nothing in the group that it is in. */
+TEST(startup_sees_through_groups_that_do_not_move)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "p1");
+    kit_probe(&w, "h1")->timeout = 1000 * USEC_S;
+    struct conf_probe *gone = kit_probe(&w, "gone");
+    conf_options_release(gone->options);
+    gone->options = kit_options(NULL, "db:1", 0);
+    kit_group(&w, "nested", GROUP_ANY, 1, "p1 h1 gone", "");
+    kit_group(&w, "startup", GROUP_HAD_OUTCOME, 0, "nested", "");
+    begin(&w);
+    kit_pass_time(2 * USEC_S);
+    CHECK_INT(kit_level("nested"), LEVEL_PASS);
+    CHECK_INT(kit_level("startup"), LEVEL_FAIL);
+    pass_at_once(kit_handle("h1"));
+    CHECK_INT(kit_level("startup"), LEVEL_PASS);
+    kit_close();
+}

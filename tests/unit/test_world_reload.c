@@ -474,3 +474,23 @@ TEST(another_end_does_not_end_the_wait_for_a_new_member)
     CHECK(h->pending);
     kit_close();
 }
+
+static void complain_late(struct vital_probe *p) { probe_module_bug(probe_of(p), "said on its way out"); }
+
+TEST(what_is_on_its_way_out_moves_no_group)
+{
+    struct kit_world w = three(0), again = kit_world_of(1, 4);
+    begin(&w);
+    kit_pass_time(5 * USEC_S);
+    kit_on_start = NULL;
+    while (!probe_in_attempt(kit_find_probe("pb")))
+        kit_pass_time(SLOT);
+    kit_probe_with(&again, "pa", "host-a:1", 0);
+    kit_group(&again, "ready", GROUP_ALL, 1, "pa", "");
+    kit_on_cancel = complain_late;
+    adopt(&again);
+    kit_on_cancel = NULL;
+    CHECK_INT(engine.stats.module_bugs, 1);
+    CHECK_INT(kit_level("ready"), LEVEL_PASS);
+    kit_close();
+}
