@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 
-/* What cannot stand in a string as it is. '<', '>', '&' could end a script element; DEL is only ugly. */
+/* What cannot stand in a string as it is. '<', '>', '&' could end a script element. */
 static bool is_plain(unsigned char c)
 {
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
@@ -27,14 +27,21 @@ static void add_special(struct buf *out, unsigned char c)
     }
 }
 
-/* One character beyond ASCII: U+2028 and U+2029 end a line in scripts, broken bytes become U+FFFD one by one. */
+static unsigned code_point(const char *at, unsigned n)
+{
+    const unsigned char *b = (const unsigned char *)at;
+    return n == 2 ? (b[0] & 0x1fU) << 6 | (b[1] & 0x3f) : (b[0] & 0x0fU) << 12 | (b[1] & 0x3fU) << 6 | (b[2] & 0x3f);
+}
+
+/* One character beyond ASCII: some end a line in scripts or are obeyed by the terminal that shows the document; broken bytes
+ * become U+FFFD one by one. */
 static size_t add_wide(struct buf *out, const char *at, size_t left)
 {
     unsigned n = utf8_length(at, left);
     if (!n)
         buf_text(out, "\xef\xbf\xbd");
-    else if (n == 3 && !memcmp(at, "\xe2\x80", 2) && (at[2] == '\xa8' || at[2] == '\xa9'))
-        buf_text(out, at[2] == '\xa8' ? "\\u2028" : "\\u2029");
+    else if (utf8_is_obeyed(at, n))
+        buf_printf(out, "\\u%04x", code_point(at, n));
     else
         buf_add(out, at, n);
     return n ? n : 1;

@@ -55,22 +55,22 @@ static atomic_int wanted_format = LOG_FORMAT_AUTO, wanted_level = LOG_INFO;
 
 static const char *const level_texts[] = { "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug" };
 
-/* Nothing a stranger sends may end a line or move a terminal's cursor: C0, DEL, C1 and broken UTF-8 become \xNN. */
+/* Nothing a stranger sends may end a line or move a terminal's cursor: what is obeyed, and broken UTF-8, becomes \xNN. */
 static void add_escaped(struct buf *out, const char *text, size_t len, const char *also)
 {
     for (size_t i = 0; i < len;) {
         unsigned char c = (unsigned char)text[i];
         unsigned n = utf8_length(text + i, len - i);
-        bool control = c < 0x20 || c == 0x7f || (n == 2 && c == 0xc2 && (unsigned char)text[i + 1] < 0xa0);
+        bool obeyed = utf8_is_obeyed(text + i, n);
         if (c == '\n' || c == '\t')
             buf_text(out, c == '\n' ? "\\n" : "\\t");
-        else if (control || !n)
+        else if (obeyed || !n)
             buf_printf(out, "\\x%02x", c);
         else if (c < 0x80 && strchr(also, c))
             buf_printf(out, "\\%c", c);
         else
             buf_add(out, text + i, n);
-        i += n && !control ? n : 1;
+        i += n && !obeyed ? n : 1;
     }
 }
 

@@ -1,6 +1,6 @@
 #include "base/utf8.h"
 
-#include <stdbool.h>
+#include <string.h>
 
 /* What may follow each kind of first byte; the narrowed second bytes keep out overlong forms and surrogates. */
 static const struct row {
@@ -36,4 +36,16 @@ unsigned utf8_length(const char *at, size_t left)
         if (bytes[0] >= rows[i].first && bytes[0] <= rows[i].last)
             return follows(&rows[i], bytes, left) ? rows[i].length : 0;
     return 0;
+}
+
+bool utf8_is_obeyed(const char *at, unsigned length)
+{
+    static const struct { unsigned length; const char *first, *last; } obeyed[] = {
+        { 1, "\x00", "\x1f" }, { 1, "\x7f", "\x7f" }, { 2, "\xc2\x80", "\xc2\x9f" }, { 2, "\xd8\x9c", "\xd8\x9c" },
+        { 3, "\xe2\x80\x8e", "\xe2\x80\x8f" }, { 3, "\xe2\x80\xa8", "\xe2\x80\xae" }, { 3, "\xe2\x81\xa6", "\xe2\x81\xa9" },
+    };
+    for (size_t i = 0; i < sizeof obeyed / sizeof *obeyed; i++)
+        if (length == obeyed[i].length && memcmp(at, obeyed[i].first, length) >= 0 && memcmp(at, obeyed[i].last, length) <= 0)
+            return true;
+    return false;
 }

@@ -25,12 +25,9 @@ static size_t sgr_length(const char *at, size_t left)
     return 0;
 }
 
-static bool is_control(const char *at, unsigned length)
+static bool is_shown(const char *at, unsigned length)
 {
-    unsigned char c = (unsigned char)at[0];
-    if (length == 1)
-        return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
-    return length == 2 && c == 0xc2 && (unsigned char)at[1] < 0xa0;      /* C1: some terminals obey these */
+    return length && (*at == '\n' || *at == '\t' || !utf8_is_obeyed(at, length));
 }
 
 void term_clean(struct buf *out, const char *text, size_t len, bool colour)
@@ -43,7 +40,7 @@ void term_clean(struct buf *out, const char *text, size_t len, bool colour)
             continue;
         }
         unsigned length = utf8_length(text + i, len - i);
-        if (length && !is_control(text + i, length))
+        if (is_shown(text + i, length))
             buf_add(out, text + i, length);
         else
             buf_char(out, '?');

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -107,21 +108,32 @@ void notice_release(struct notice *n)
 
 /* ---- words for people ---- */
 
-/* A stranger's text in a line for people: nothing in it is markup, a mention or a line of its own. */
-static void put_tame(struct buf *out, const char *text)
+static bool begins_link(const char *text)
+{
+    return !strncmp(text, "://", 3) || !strncasecmp(text, "www.", 4);
+}
+
+/* A text in a line for people: nothing in it is markup, a mention or a line of its own. Where a stranger wrote it, no link. */
+static void put_tame_text(struct buf *out, const char *text, bool strange)
 {
     for (size_t left = strlen(text), n; left; text += n, left -= n) {
         n = utf8_length(text, left);
         n = n ? n : 1;
+        bool parted = *text == '@' || (strange && begins_link(text));
         if (*text == '<' || *text == '>')
             buf_text(out, *text == '<' ? "\xe2\x80\xb9" : "\xe2\x80\xba");
-        else if ((unsigned char)*text < ' ' || *text == 0x7f)
+        else if (utf8_is_obeyed(text, (unsigned)n))
             buf_char(out, ' ');
         else
             buf_add(out, text, n);
-        if (*text == '@')
+        if (parted)
             buf_text(out, "\xe2\x80\x8b");        /* a space of no width: @everybody is nobody */
     }
+}
+
+static void put_tame(struct buf *out, const char *text)
+{
+    put_tame_text(out, text, false);
 }
 
 static bool is_over(const struct notice *n)
@@ -200,7 +212,7 @@ static void put_text(struct buf *out, const struct notice *n)
     put_title(out, n);
     if (*n->detail) {
         buf_char(out, '\n');
-        put_tame(out, n->detail);
+        put_tame_text(out, n->detail, true);
     }
     if (*n->target) {
         buf_printf(out, "\n%s: ", n->type);

@@ -15,7 +15,8 @@ static size_t plain_length(const char *text)
     return n;
 }
 
-/* Label values: \ " and newline are escaped, bytes that are no UTF-8 would make the whole scrape invalid. */
+/* Label values: \ " and newline are escaped, bytes that are no UTF-8 would make the whole scrape invalid,
+ * and people read it in terminals. */
 static void put_text(struct buf *out, const char *text)
 {
     size_t plain = plain_length(text);
@@ -27,7 +28,7 @@ static void put_text(struct buf *out, const char *text)
             buf_text(out, "\\n");
         else if (*text == '"' || *text == '\\')
             buf_char(out, '\\'), buf_char(out, *text);
-        else if (len)
+        else if (len && !utf8_is_obeyed(text, len))
             buf_add(out, text, len);
         else
             buf_text(out, "\xef\xbf\xbd");

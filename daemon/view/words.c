@@ -8,18 +8,12 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
-/* C0 and C1 controls and DEL; C1 is U+0080..U+009F, which some terminals obey. */
-static bool is_control(const unsigned char *at, unsigned len)
-{
-    return (len == 1 && (*at < 0x20 || *at == 0x7f)) || (len == 2 && at[0] == 0xc2 && at[1] < 0xa0);
-}
-
 void words_safe(struct buf *out, const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
     for (size_t left = strlen(text); left > 0;) {
         unsigned len = utf8_length((const char *)at, left);
-        if (len && !is_control(at, len)) {
+        if (len && !utf8_is_obeyed((const char *)at, len)) {
             buf_add(out, at, len);
         } else {
             len = len ? len : 1;

@@ -1,6 +1,7 @@
 """What SECURITY.md claims and no other test proves: as whom we run, what nobody else may read, what no output ever tells."""
 import contextlib
 import hashlib
+import json
 import os
 import pwd
 import re
@@ -12,6 +13,8 @@ import struct
 import subprocess
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as plain
 
 from conftest import Server
 from daemon import BUILD, Vitald, wait_for
@@ -129,7 +132,7 @@ def test_only_pings_keep_a_right_and_programs_do_not_inherit_it():
 
 @as_root
 def test_helpers_that_come_later_are_the_users_too():
-    with start("probes: { p: { exec: [/usr/bin/id, -u], interval: 200ms, timeout: 100ms } }\n") as v:
+    with start("probes: { p: { exec: [/usr/bin/id, -u], interval: 500ms, timeout: 450ms } }\n") as v:
         v.wait_outcome("p", text=f"^{NOBODY.pw_uid}$")
         zygote = family(v.pid)[1]
         os.kill(zygote, signal.SIGKILL)
@@ -171,10 +174,10 @@ def test_our_memory_is_closed_to_our_own_user(open_dir):
     script = f"{open_dir}/look"
     user = [] if os.getuid() else ["setpriv", "--reuid=31234", "--regid=31234", "--clear-groups"]
     with open(script, "w") as f:
-        f.write(f"#!/bin/sh\nfor d in $(cat {open_dir}/pid) $(pgrep -P $(cat {open_dir}/pid)); do cat /proc/$d/environ /proc/$d/maps /proc/$d/mem; ls /proc/$d/fd; done 2>/dev/null | wc -c; ulimit -c\n")
+        f.write(f"#!/bin/sh\nuntil [ -e {open_dir}/pid ]; do sleep 0.02; done\nfor d in $(cat {open_dir}/pid) $(pgrep -P $(cat {open_dir}/pid)); do cat /proc/$d/environ /proc/$d/maps /proc/$d/mem; ls /proc/$d/fd; done 2>/dev/null | wc -c; ulimit -c\n")
     os.chmod(script, 0o755)
     config = f"{open_dir}/c.yaml"
-    probe = f"control: {{ path: /dev/shm/vt-look-{os.getpid()} }}\nlisten: ['unix:/dev/shm/vt-look-l-{os.getpid()}']\nprobes: {{ p: {{ exec: {{ command: [/bin/sh, -c, '{script} | tr \"\\n\" \" \"'] }}, interval: 200ms, timeout: 150ms }} }}\n"
+    probe = f"control: {{ path: /dev/shm/vt-look-{os.getpid()} }}\nlisten: ['unix:/dev/shm/vt-look-l-{os.getpid()}']\nprobes: {{ p: {{ exec: {{ command: [/bin/sh, -c, '{script} | tr \"\\n\" \" \"'] }}, interval: 20s, timeout: 19s }} }}\n"
 
     def seen(more):
         with open(config, "w") as f:
@@ -371,7 +374,7 @@ def test_programs_get_nothing_of_ours(open_dir):
     for kind in ("probe", "hook"):
         with open(f"{out}.{kind}.sh", "w") as f:
             f.write(f"tr '\\0' '\\n' </proc/self/environ >{out}.new.{kind}; ls -l /proc/self/fd | sed 's/.*[0-9] -> //' >>{out}.new.{kind}; mv {out}.new.{kind} {out}.{kind}; exit 2\n")
-    config = (f"defaults: {{ interval: 200ms, timeout: 150ms, fall: 1 }}\nprobes: {{ p: {{ exec: [/bin/sh, {out}.probe.sh] }} }}\n"
+    config = (f"defaults: {{ interval: 9s, timeout: 8s, fall: 1 }}\nprobes: {{ p: {{ exec: [/bin/sh, {out}.probe.sh] }} }}\n"
               f"notify: {{ h: {{ group_wait: 0, exec: {{ command: [/bin/sh, {out}.hook.sh] }} }} }}\n")
     with Vitald(config, env=ours) as v:
         v.wait_outcome("p", class_="fail")
@@ -381,3 +384,126 @@ def test_programs_get_nothing_of_ours(open_dir):
             assert {n for n in names if not n.startswith("VITALD_")} <= {"PATH", "LANG"} and not set(names) & set(ours), names
         files = [line for line in open(f"{out}.probe").read().splitlines() if line.startswith(("/", "pipe:", "socket:", "anon"))]
         assert all(re.match(r"/dev/null|pipe:|/proc/\d+/fd|" + re.escape(out), f) for f in files), files
+
+
+# ---- what a target says stays what a target says
+
+HOSTILE = (b"CRIT \x1b]0;owned\x07\x1b[2J\r\xc2\x9b\xff\xe2\x80\xae [+]ready ok </script><script>alert(1)</script> \"'\\ @everyone http://evil.example/ {{title}} $(id) `id` | a=1\n"
+           b"2026-01-01T00:00:00.000Z notice probe=x forged\n[+]forged ok\nevent: forged\n# HELP forged\n")
+LABELS = b"fine | 'a{b=\"c\"} 1 #'=1;2 '<img src=x onerror=1>\"\\\\'=2 '\x1b[31mx'=3 'line\\nforged 1'=4 '\xff\xfe'=5\n"
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")       # by a terminal, or by whoever reads right to left
+
+
+def stays_text(where, text):
+    assert not OBEYED.search(text.replace("\r\n", "\n")), (where, OBEYED.search(text), text)
+    assert not re.search(r"^(2026-01-01|\[\+\]forged|event: forged|# HELP forged|forged)", text, re.M), (where, text)
+
+
+def test_hostile_words_stay_words_everywhere(tmp_path):
+    """In the log, journal and JSON log, every page and format, both metrics formats, vitalctl, Nagios, messages and hooks."""
+    for name, words in (("words", HOSTILE), ("labels", LABELS)):
+        (tmp_path / name).write_bytes(words)
+    bodies, out = [], f"{tmp_path}/hook"
+
+    def hear(sock):
+        data = b""
+        while b"\r\n\r\n" not in data or len(data.split(b"\r\n\r\n", 1)[1]) < int(re.search(rb"Content-Length: (\d+)", data, re.I).group(1)):
+            data += sock.recv(65536)
+        bodies.append(data.split(b"\r\n\r\n", 1)[1].decode())
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    (tmp_path / "hook.sh").write_text(f"cat /proc/self/environ >{out}.new; mv {out}.new {out}\n")
+    with Server(hear) as hook:
+        config = f"""
+defaults: {{ interval: 1s, timeout: 900ms, fall: 1 }}
+state_file: {tmp_path}/state
+probes:
+  w: {{ exec: {{ command: [/bin/sh, -c, 'cat {tmp_path}/words; exit 2'], perfdata: false }} }}
+  l: {{ exec: [/bin/cat, {tmp_path}/labels] }}
+notify:
+  chat: {{ group_wait: 0, webhook: 'http://127.0.0.1:{hook.port}/' }}
+  own: {{ group_wait: 0, webhook: {{ url: 'http://127.0.0.1:{hook.port}/', body: '{{"t": "{{{{title}}}} {{{{detail}}}}", "n": {{{{affected}}}}}}' }} }}
+  hook: {{ group_wait: 0, probes: [w], exec: {{ command: [/bin/sh, {tmp_path}/hook.sh] }} }}
+"""
+        with Vitald(config) as v:
+            v.wait_outcome("w", class_="fail")
+            v.wait_outcome("l", class_="pass")
+            wait_for(lambda: len(bodies) >= 2 and os.path.exists(out), "messages")
+            for path in PATHS:
+                stays_text(path, v.get(path).text.replace("\u2028", ""))
+            page = v.get("/").text
+            assert "alert(1)</script>" not in page and "&lt;/script&gt;&lt;script&gt;alert(1)" in page and page.count("<script") == 1 and "<img src=x" not in page
+            assert "text/html" not in v.get("/status").headers["Content-Type"] and v.get("/readyz?verbose").headers["X-Content-Type-Options"] == "nosniff"
+            assert json.loads(v.get("/status").text) and json.loads(v.get("/readyz?format=json&verbose").text)
+            labels = {s.labels["label"] for f in plain(v.get("/metrics").text) for s in f.samples if s.name == "vitald_exec_perf" or "perf" in s.name and "label" in s.labels}
+            assert len(labels) >= 4 and labels == {s.labels["label"] for f in openmetrics(v.get("/metrics?format=openmetrics").text) for s in f.samples if "label" in s.labels}, labels
+            for order in ORDERS[:9]:
+                done = v.ctl(*order)
+                stays_text(order, done.stdout + done.stderr)
+            nagios = v.ctl("check", "-o", "nagios", "ready").stdout
+            assert nagios.count("|") == 1 and "|" in nagios.split("\n")[0], nagios          # the rest would be taken for numbers
+            stays_text("events", events_of(v))
+            for body in bodies:
+                stays_text("message", "\n".join(str(x) for k, x in json.loads(body).items() if k in ("title", "text", "content")))
+            chat = next(m for m in map(json.loads, bodies) if "title" in m)
+            assert "\n" not in chat["title"] and "@everyone" not in chat["text"] and "http://evil" not in chat["text"], chat
+            assert all(re.match(r"(VITALD_\w+|PATH|LANG|PWD|_|SHLVL|OLDPWD)=", line) for line in open(out).read().rstrip("\0").split("\0")), open(out).read()
+            stays_text("log", v.log())
+            for line in v.log().splitlines():
+                assert re.match(r"\d{4}-\d\d-\d\dT\S+Z \w+ ", line), line
+        with Vitald(config, args=["--log-format=json", "--log-level=debug"], wait=False) as v:
+            v.wait_log("down: exit|goes on|listening")
+            assert all(json.loads(line) for line in v.log().splitlines())
+
+
+@pytest.mark.parametrize("path", ["/nosuch%0d%0aX-Evil:%201", "/%3Cscript%3E", "/healthz/%1b%5b2J", "/status/%00", "/readyz?verbose&exclude=%0d%0aX-Evil:1%1b%3Cscript%3E",
+                                  "/explain/%0a%5b+%5dforged", "/events?after=%0d%0adata:x", "/..%2f..%2fetc/passwd", "/../../etc/passwd", "/readyz?format=%0d%0aX-Evil:1"])
+def test_what_a_request_says_is_obeyed_by_nobody(path):
+    with Vitald("probes: { a: { exec: [/bin/true] } }\n", args=["--log-level=debug"]) as v:
+        for extra in (b"", b"X-Evil\x00: 1\r\n", b"User-Agent: \x1b[2J\r\n", b"Host: a\r\n b\r\n", b"X-Haproxy-Server-State: DOWN 1/3; name=a\x1b[2J/b; node=<script>\r\n",
+                      b"Last-Event-ID: \x1b[2J\r\n", b"X-Forwarded-For: 1.2.3.4\nforged\r\n", b"Authorization: Bearer \x1b\xff\r\n"):
+            got = v.raw(b"HEAD " + path.encode() + b" HTTP/1.0\r\nHost: x\r\n" + extra + b"\r\n").decode("latin-1") if "/events" not in path or extra else ""
+            assert not re.search(r"^(X-Evil|data:x|\[\+\]forged)", got, re.M | re.I), got
+        for format in ("text", "json"):
+            if "/events" not in path:
+                got = v.raw(b"GET " + path.encode() + (b"&" if "?" in path else b"?") + b"format=" + format.encode() + b" HTTP/1.0\r\nHost: x\r\n\r\n").decode()
+                assert not OBEYED.search(got.replace("\r\n", "\n")) and "root:x" not in got and not re.search(r"^(X-Evil|\[\+\]forged)", got, re.M), got
+                assert "text/html" not in got.split("\r\n\r\n")[0]
+        stays_text("page", v.get("/").text)
+        stays_text("metrics", v.get("/metrics").text)
+        stays_text("log", v.log())
+
+
+# ---- floods
+
+def test_one_source_that_takes_all_it_can_is_served_last_and_others_as_ever():
+    """Slow heads, silent connections and large heads from one address, more than it may have; another address asks all the while."""
+    config = "listen:\n  - { address: \"127.0.0.1:0\", serve: all, max_connections: 64, max_per_source: 24 }\nprobes: { a: { exec: [/bin/true] } }\n"
+    with Vitald(config) as v, contextlib.ExitStack() as stack:
+        v.wait_code("/readyz", 200)
+
+        def ask():
+            with socket.create_connection(("127.0.0.1", v.port), timeout=10, source_address=("127.0.0.9", 0)) as s:
+                s.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
+                return s.recv(100)
+        for n in range(300):
+            s = stack.enter_context(contextlib.closing(socket.create_connection(("127.0.0.1", v.port), source_address=("127.0.0.2", 0))))
+            with contextlib.suppress(ConnectionError):
+                s.sendall((b"GET /readyz HTTP/1.1\r\nX: ", b"", b"GET / HTTP/1.1\r\n" + b"X-A: b\r\n" * 90)[n % 3])
+            if n % 30 == 0:
+                assert ask().startswith(b"HTTP/1.1 200")
+        assert ask().startswith(b"HTTP/1.1 200")
+        limited = {s.labels["bound"]: s.value for f in plain(v.get("/metrics").text) for s in f.samples if s.name == "vitald_http_connections_limited_total"}
+        assert sum(limited.values()) >= 300 - 24 - 2, limited
+        open_now = next(s.value for f in plain(v.get("/metrics").text) for s in f.samples if s.name == "vitald_http_connections")
+        assert open_now <= 24 + 2, open_now
+
+
+def test_header_floods_are_refused_with_a_bound():
+    with Vitald("probes: { a: { exec: [/bin/true] } }\n") as v:
+        for head in (b"".join(b"X-%d: y\r\n" % i for i in range(3000)), b"X: " + b"y" * 100000 + b"\r\n", b"X" * 100000 + b": y\r\n"):
+            got = v.raw(b"GET /readyz HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n")
+            assert not got or re.match(rb"HTTP/1\.1 (431|400|414) ", got), got[:100]
+        got = v.raw(b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert not got or re.match(rb"HTTP/1\.1 (431|400|414) ", got), got[:100]
+        assert v.get("/livez").status == 200
