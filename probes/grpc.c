@@ -303,7 +303,7 @@ static void stream_data(struct vital_probe *p, struct vital_io *io, void *arg, c
         pump(p, io);
     bool gone = used < 0 || !nghttp2_session_want_read(t->http2);
     if (http1)
-        fail(p, VITAL_R_BAD_REPLY, "%s answers HTTP/1, not HTTP/2: no gRPC server, or one behind a proxy that does not pass it on", where_of(p->conf, where));
+        fail(p, VITAL_R_BAD_REPLY, "%s answers HTTP/1, not HTTP/2: no gRPC server, one that wants TLS, or one behind a proxy that does not pass it on", where_of(p->conf, where));
     else if (gone)
         fail(p, VITAL_R_BAD_REPLY, "%s does not speak HTTP/2 as it should, or has ended the connection (GOAWAY) before it answered", where_of(p->conf, where));
 }

@@ -54,7 +54,7 @@ static const char *const level_words[] = { [TELL_WARN] = "warn", [TELL_FAIL] = "
 
 #define POST_ROWS                                                                                                                         \
     VITAL_OPT(struct post_rows, url, SECRET, .flags = VITAL_REQUIRED | VITAL_BARE,                                                        \
-              .help = "http:// or https://, kept secret as a whole, for the path is often the key; a user and a password in it are sent as basic authentication"), \
+              .help = "http://, https:// or http+unix://%2Fpath%2Fof.sock/, kept secret as a whole, for the path is often the key; a user and a password in it are sent as basic authentication"), \
     VITAL_OPT(struct post_rows, tls, TLS, .help = "how to verify the receiver; default: as the URL says, with the system's CA certificates"), \
     VITAL_OPT(struct post_rows, bearer, SECRET, .help = "token for Authorization: Bearer"),                                               \
     VITAL_OPT(struct post_rows, headers, PAIRS, .max = 32, .help = "further request headers")
