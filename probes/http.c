@@ -17,11 +17,13 @@ struct attempt {
     int64_t hops;
     struct buf head;                     /* a head that did not come in one piece */
     bool in_body, chunked, has_length;
+    bool ended;                          /* the stream has, by itself */
     uint64_t left;                       /* of a body with a length */
     unsigned status;
     char status_text[REASON_SHOWN + 16];
     struct http1_chunked chunks;
     struct http_body body;
+    struct net_seen *seen;               /* of the stream, while a helper thread reads the body */
 };
 
 struct http_priv {
@@ -46,6 +48,7 @@ static void drop(struct vital_probe *p)
     buf_free(&t->now->head);
     http_body_free(&t->now->body);
     mem_free(t->now->moved);
+    mem_free(t->now->seen);
     mem_free(t->now);
     t->now = NULL;
 }
@@ -86,22 +89,61 @@ __attribute__((format(printf, 3, 4))) static void fail(struct vital_probe *p, en
 
 /* ---- the body --------------------------------------------------------------------------------------------- */
 
-/* True when the attempt is over. */
+static void as_expected(const struct attempt *t, struct net_verdict *v)
+{
+    if (v->class == VITAL_PASS)
+        snprintf(v->text, sizeof v->text, "status %s, and the body is as expected", t->status_text);
+}
+
+static void body_read(struct vital_probe *p, const struct reading *r)
+{
+    const struct http_conf *c = p->conf;
+    struct http_priv *kept = p->priv;
+    const struct net_rules rules = { &c->warn_above, &c->certificate };
+    struct net_verdict v = { VITAL_PASS, VITAL_R_OK, "" };
+    struct net_seen seen = *kept->now->seen;
+    http_json_verdict(p, r, kept->json, &v);
+    as_expected(kept->now, &v);
+    drop(p);
+    if (v.class == VITAL_FAIL)
+        vital_finish(p, v.class, v.reason, "%s", v.text);
+    else
+        net_end(p, &rules, &seen, &v);
+}
+
+/* The stream has said all: it need not be open while the body is read. */
+static void read_later(struct vital_probe *p, struct vital_io *io)
+{
+    const struct http_conf *c = p->conf;
+    struct http_priv *kept = p->priv;
+    struct attempt *t = kept->now;
+    const struct net_rules rules = { &c->warn_above, &c->certificate };
+    t->seen = mem_alloc(sizeof *t->seen);
+    report(p);
+    net_see(p, io, t->began, &rules, &kept->memory, t->seen);
+    if (!t->ended)
+        p->host->close(io);
+    t->stream = NULL;
+    if (!http_json_later(p, &t->body.kept, body_read))
+        drop(p);
+}
+
+/* True when there is nothing more to do with the stream. */
 static bool body_bytes(struct vital_probe *p, struct vital_io *io, const char *bytes, size_t len, bool complete)
 {
     const struct http_priv *kept = p->priv;
     struct attempt *t = attempt_of(p);
     struct net_verdict v = { VITAL_PASS, VITAL_R_OK, "" };
-    if (http_body_judge(p, &t->body, kept->json, bytes, len, complete, &v) == HTTP_MORE)
-        return false;
-    if (v.class == VITAL_FAIL) {
+    enum http_judgement judged = http_body_judge(p, &t->body, kept->json, bytes, len, complete, &v);
+    if (judged == HTTP_LATER) {
+        read_later(p, io);
+    } else if (judged == HTTP_DECIDED && v.class == VITAL_FAIL) {
         fail(p, v.reason, "%s", v.text);
-        return true;
+    } else if (judged == HTTP_DECIDED) {
+        as_expected(t, &v);
+        conclude(p, io, &v);
     }
-    if (v.class == VITAL_PASS)
-        snprintf(v.text, sizeof v.text, "status %s, and the body is as expected", t->status_text);
-    conclude(p, io, &v);
-    return true;
+    return judged != HTTP_MORE;
 }
 
 static void chunked_bytes(struct vital_probe *p, struct vital_io *io, const char *bytes, size_t len)
@@ -299,6 +341,7 @@ static void stream_closed(struct vital_probe *p, struct vital_io *io, void *arg,
     struct attempt *t = attempt_of(p);
     char where[300];
     if (reason == VITAL_R_OK && t->in_body && !t->chunked && !t->has_length) {
+        t->ended = true;
         body_bytes(p, io, "", 0, true);
         return;
     }
@@ -417,6 +460,7 @@ const struct vital_module http_module = {
     .conf_size = sizeof(struct http_conf),
     .priv_size = sizeof(struct http_priv),
     .outside = true,
+    .job_threads = 1,
     .prepare = http_prepare,
     .start = http_start,
     .cancel = drop,

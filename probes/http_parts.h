@@ -1,5 +1,5 @@
 /* The parts of the http module: its options (http_conf.c), what is asked (http_request.c), what the body must be
- * (http_expect.c), and the course of an attempt (http.c). */
+ * (http_expect.c, http_json.c), and the course of an attempt (http.c). */
 #ifndef PROBES_HTTP_PARTS_H
 #define PROBES_HTTP_PARTS_H
 
@@ -78,7 +78,7 @@ struct http_body {
 /* Thresholds' memory: one row per block of `json`. */
 struct http_json_memory { bool warn_below, fail_below, warn_above, fail_above; };
 
-enum http_judgement { HTTP_MORE, HTTP_DECIDED };
+enum http_judgement { HTTP_MORE, HTTP_DECIDED, HTTP_LATER };     /* LATER: http_json_later() has to read it */
 
 bool http_expects_body(const struct http_conf *);
 void http_body_begin(struct http_body *, const struct http_conf *);
@@ -86,6 +86,20 @@ void http_body_free(struct http_body *);
 /* More bytes of it; complete: there are no more. DECIDED: the verdict is in *v, pass included. */
 enum http_judgement http_body_judge(struct vital_probe *, struct http_body *, struct http_json_memory *, const char *bytes,
                                     size_t len, bool complete, struct net_verdict *v);
+
+enum { HTTP_SHOWN_BYTES = 100, HTTP_SHOWN = HTTP_SHOWN_BYTES * 4 + 16 };
+const char *http_body_shown(const struct buf *, char room[HTTP_SHOWN]);
+enum http_judgement http_decide(struct net_verdict *, enum vital_class, enum vital_reason, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* ---- http_json.c ------------------------------------------------------------------------------------------ */
+
+struct reading;
+typedef void http_json_fn(struct vital_probe *, const struct reading *);
+
+enum http_judgement http_json_judge(struct vital_probe *, const struct buf *body, struct http_json_memory *, struct net_verdict *v);
+/* Takes the body; then() comes while the attempt lasts. False: refused, and the attempt is over. */
+bool http_json_later(struct vital_probe *, struct buf *body, http_json_fn *then);
+void http_json_verdict(struct vital_probe *, const struct reading *, struct http_json_memory *, struct net_verdict *v);
 
 enum { HTTP_FIRST_BYTE = NET_NUMBERS, HTTP_STATUS, HTTP_JSON_VALUE };   /* rows of its numbers */
 

@@ -81,32 +81,42 @@ void net_report(struct vital_probe *p, struct vital_io *io, uint64_t began)
         report_days(p, certs, p->host->certificates(io, certs, NET_CERTS), &which);
 }
 
-/* The worst word wins: a certificate that fails, what the caller found, a certificate that warns, slowness. */
-void net_conclude(struct vital_probe *p, struct vital_io *io, uint64_t began, const struct net_rules *rules,
-                  struct net_memory *memory, const struct net_verdict *found)
+void net_see(struct vital_probe *p, struct vital_io *io, uint64_t began, const struct net_rules *rules, struct net_memory *memory, struct net_seen *seen)
 {
     struct vital_cert certs[NET_CERTS];
     unsigned which = 0, count = io ? p->host->certificates(io, certs, NET_CERTS) : 0;
-    bool warn = false, fail = false;
-    double days = 0;
-    bool stale = report_phases(p, io, began);
+    *seen = (struct net_seen){ .stale = report_phases(p, io, began) };
     if (count) {
-        days = report_days(p, certs, count, &which);
-        net_judge_days(rules->certificate, memory, days, &warn, &fail);
+        seen->days = report_days(p, certs, count, &which);
+        net_judge_days(rules->certificate, memory, seen->days, &seen->warn, &seen->fail);
+        if (seen->warn || seen->fail)
+            net_certificate_text(&certs[which], which, seen->days, seen->about, sizeof seen->about);
     }
-    uint64_t took = vital_now(p) - began;
-    bool slow = rules->slow && vital_above(rules->slow, (double)took, &memory->slow);
-    if (fail || (warn && found->class == VITAL_PASS)) {
-        char about[NET_TEXT];
-        net_certificate_text(&certs[which], which, days, about, sizeof about);
-        vital_finish(p, fail ? VITAL_FAIL : VITAL_WARN, days < 0 ? VITAL_R_CERT_EXPIRED : VITAL_R_CERT_EXPIRING, "%s", about);
-    } else if (slow && found->class == VITAL_PASS) {
+    seen->took = vital_now(p) - began;
+    seen->slow = rules->slow && vital_above(rules->slow, (double)seen->took, &memory->slow);
+}
+
+/* The worst word wins: a certificate that fails, what the caller found, a certificate that warns, slowness. */
+void net_end(struct vital_probe *p, const struct net_rules *rules, const struct net_seen *seen, const struct net_verdict *found)
+{
+    bool passes = found->class == VITAL_PASS;
+    if (seen->fail || (seen->warn && passes)) {
+        vital_finish(p, seen->fail ? VITAL_FAIL : VITAL_WARN, seen->days < 0 ? VITAL_R_CERT_EXPIRED : VITAL_R_CERT_EXPIRING, "%s", seen->about);
+    } else if (seen->slow && passes) {
         char is[CLOCK_TEXT], most[CLOCK_TEXT];
-        vital_finish(p, VITAL_WARN, VITAL_R_SLOW, "%s, but it took %s, more than %s", found->text, clock_span(took, is),
+        vital_finish(p, VITAL_WARN, VITAL_R_SLOW, "%s, but it took %s, more than %s", found->text, clock_span(seen->took, is),
                      clock_span((uint64_t)rules->slow->enter, most));
     } else {
-        vital_finish(p, found->class, found->reason, "%s%s", found->text, stale ? "; its name cannot be resolved now, this was the last known address" : "");
+        vital_finish(p, found->class, found->reason, "%s%s", found->text, seen->stale ? "; its name cannot be resolved now, this was the last known address" : "");
     }
+}
+
+void net_conclude(struct vital_probe *p, struct vital_io *io, uint64_t began, const struct net_rules *rules,
+                  struct net_memory *memory, const struct net_verdict *found)
+{
+    struct net_seen seen;
+    net_see(p, io, began, rules, memory, &seen);
+    net_end(p, rules, &seen, found);
 }
 
 void net_closed(struct vital_probe *p, enum vital_reason reason, const char *text, const char *where, const char *doing)

@@ -43,6 +43,10 @@ void net_report(struct vital_probe *, struct vital_io *, uint64_t began);
 /* The attempt's good end: what was found (pass or warn) may still get worse by the certificate or by slowness. */
 void net_conclude(struct vital_probe *, struct vital_io *, uint64_t began, const struct net_rules *, struct net_memory *,
                   const struct net_verdict *found);
+/* The same in two steps, for a verdict that comes when the stream has gone: what it tells is looked at and reported first. */
+struct net_seen { bool stale, warn, fail, slow; double days; uint64_t took; char about[NET_TEXT]; };
+void net_see(struct vital_probe *, struct vital_io *, uint64_t began, const struct net_rules *, struct net_memory *, struct net_seen *);
+void net_end(struct vital_probe *, const struct net_rules *, const struct net_seen *, const struct net_verdict *found);
 /* The attempt's bad end by a closed stream. doing: "before the whole answer had come". */
 void net_closed(struct vital_probe *, enum vital_reason, const char *text, const char *where, const char *doing);
 

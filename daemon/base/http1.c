@@ -79,8 +79,9 @@ static struct span trimmed(const char *at, const char *end)
 
 struct span http1_field(const struct http1_field *fields, unsigned count, const char *name)
 {
+    size_t len = strlen(name);
     for (unsigned i = 0; i < count; i++)
-        if (span_is_nocase(fields[i].name, name))
+        if (fields[i].name.len == len && !strncasecmp(fields[i].name.at, name, len))
             return fields[i].value;
     return (struct span){ 0 };
 }

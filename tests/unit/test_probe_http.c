@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "builtin.h"
 #include "fake_host.h"
 
@@ -305,6 +306,57 @@ TEST(json_values)
     }
     json_answer(cases[0].body);
     CHECK(fake_number_of("json_value", "/queue/depth") == 5);
+    fake_end();
+}
+
+/* A body that is too large to be read at once: spaces, then this. */
+static void large_answer(const char *framing, const char *body, bool ended)
+{
+    enum { PAD = 40000 };
+    char *answer = mem_alloc(PAD + 2000);
+    int len = snprintf(answer, 1000, "HTTP/1.1 200 OK\r\n%s\r\n", framing);
+    memset(answer + len, ' ', PAD);
+    len += PAD + snprintf(answer + len + PAD, 1000, "%s", body);
+    struct vital_io *io = asked();
+    for (int at = 0; at < len; at += 16384)
+        fake_data_n(io, answer + at, (size_t)(len - at < 16384 ? len - at : 16384));
+    if (ended)
+        fake_shut(io, VITAL_R_OK, NULL);
+    mem_free(answer);
+}
+
+TEST(large_json_is_read_by_a_helper_thread)
+{
+    fake_probe(&http_module, "url", "http://h/", "warn_above", "1s", NULL);
+    fake_block("json", "pointer", "/status", "equals", "UP", NULL);
+    fake_block("json", "pointer", "/depth", "warn_above", "100", NULL);
+    large_answer("Content-Length: 40025\r\n", "{\"status\":\"UP\",\"depth\":7}", false);
+    CHECK(!fake.finished);
+    CHECK_INT(fake_open_count(), 1);             /* the stream is closed, the job is there */
+    fake.now += 5 * USEC_S;                      /* how long that takes is not the target's slowness */
+    fake_job(fake_io(FAKE_JOB));
+    CHECK_INT(fake.class, VITAL_PASS);
+    CHECK_TEXT(fake.text, "status 200 OK, and the body is as expected");
+    CHECK(fake_number_of("json_value", "/depth") == 7);
+    CHECK(fake_number("status_code") == 200);
+    large_answer("", "{\"status\":\"UP\",\"depth\":700}", true);
+    fake_job(fake_io(FAKE_JOB));
+    CHECK_INT(fake.class, VITAL_WARN);
+    CHECK_TEXT(fake.text, "/depth is 700, above 100");
+    large_answer("", "{\"status\":\"DOWN\",\"depth\":7}", true);
+    fake_job(fake_io(FAKE_JOB));
+    CHECK_INT(fake.reason, VITAL_R_MISMATCH);
+    CHECK_TEXT(fake.text, "/status is DOWN, not UP");
+    large_answer("", "{\"status\":", true);
+    fake_job(fake_io(FAKE_JOB));
+    CHECK_INT(fake.reason, VITAL_R_BAD_REPLY);
+    CHECK(strstr(fake.text, "the body is not JSON (at byte 40010: "));
+    large_answer("", "{}", true);
+    fake_pass_time(60 * USEC_S);                 /* the deadline comes first */
+    CHECK_INT(fake_open_count(), 0);
+    large_answer("", "{}", true);
+    fake_job(fake_io(FAKE_JOB));
+    CHECK_TEXT(fake.text, "there is no /status");
     fake_end();
 }
 
