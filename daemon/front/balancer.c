@@ -155,10 +155,10 @@ static int find_slot(const struct view_balancer *said, uint64_t now)
 
 void balancer_hear(const struct http1_request *r, const char *listener)
 {
-    struct view_balancer said;
     struct span field = http1_field(r->fields, r->count, "x-haproxy-server-state");
     if (!field.at)
         return;
+    struct view_balancer said; /* not before: every request comes by, and it is zeroed where it stands */
     if (!balancer_parse(field, &said)) {
         stats.malformed++;
         return;
