@@ -257,7 +257,8 @@ class Vitald(Server):
 
     def launch(self):
         arguments = ["-c", self.conf] if self.config is not None else []
-        self.start(os.path.join(BUILD, "vitald"), *arguments, env={"VITALD_LISTEN": f"127.0.0.1:{self.port}", "XDG_RUNTIME_DIR": self.dir})
+        # as root: what it reads anew lies in a directory that is ours alone
+        self.start(os.path.join(BUILD, "vitald"), *arguments, env={"VITALD_USER": "root", "VITALD_LISTEN": f"127.0.0.1:{self.port}", "XDG_RUNTIME_DIR": self.dir})
 
     def settle(self, path="/readyz"):
         wait_for(lambda: self.get(path)[0] == 200, f"{path} passes", every=0.05)

@@ -1,7 +1,7 @@
 """Memory, and being there without being noticed."""
 import time
 
-from kit import LOAD_CORE, Blackbox, Haproxy, Monit, Nginx, Responder, Result, Unavailable, Vitald, cpu_us, exponent, private, probes, pss, rss, sleeps, wait_for
+from kit import LOAD_CORE, Blackbox, Haproxy, Monit, Nginx, Redis, Responder, Result, Unavailable, Vitald, cpu_us, exponent, private, probes, pss, rss, sleeps, wait_for
 
 
 def all_attempted(v, patience=120):
@@ -30,6 +30,7 @@ KINDS = {
     "heartbeat": ("heartbeat: 1h", (1000, 10000, 100000)),
     "file": ("file: /etc/passwd", (1000, 10000)),
     "disk": ("disk: /", (1000, 10000)),
+    "redis": ('redis: "redis://127.0.0.1:{redis}"', (1000, 10000)),
     "exec": ("exec: [/bin/true]", (1000,)),
 }
 
@@ -48,9 +49,9 @@ def per_probe(kind, config_of, counts):
 
 
 def memory_per_probe():
-    with Responder(LOAD_CORE) as target, Nginx(LOAD_CORE, tls=True) as tls:
+    with Responder(LOAD_CORE) as target, Nginx(LOAD_CORE, tls=True) as tls, Redis() as redis:
         for kind, (body, counts) in KINDS.items():
-            line = body.format(port=target.port, tls=tls.port, ca=f"{tls.dir}/ca.crt")
+            line = body.format(port=target.port, tls=tls.port, redis=redis.port, ca=f"{tls.dir}/ca.crt")
             yield from per_probe(kind, lambda n, line=line: probes(n, line, interval="1h", timeout="10s"), counts)
 
 
