@@ -71,7 +71,7 @@ static void put_request(const struct conf_outlet *o, const struct buf *body, str
 
 /* ---- the answer ---- */
 
-static uint64_t retry_after(const struct http1_reply *r)
+uint64_t send_retry_after(const struct http1_reply *r, uint64_t wall)
 {
     struct span v = http1_field(r->fields, r->count, "Retry-After");
     char text[64] = "", *end;
@@ -84,7 +84,7 @@ static uint64_t retry_after(const struct http1_reply *r)
         return seconds < 86400 ? seconds * USEC_S : 86400 * USEC_S;
     const char *rest = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
     time_t when = rest && !*rest ? timegm(&tm) : 0;
-    uint64_t now = clock_wall() / USEC_S;
+    uint64_t now = wall / USEC_S;
     return when > 0 && (uint64_t)when > now ? ((uint64_t)when - now) * USEC_S : 0;
 }
 
@@ -99,7 +99,7 @@ static void answered(struct post *p, const struct http1_reply *r, size_t head)
 {
     enum queue_result result = judge(r->status);
     size_t said = p->in.len - head < SAID_MAX ? p->in.len - head : SAID_MAX;
-    p->send.result.retry_after = result == QUEUE_RETRY ? retry_after(r) : 0;
+    p->send.result.retry_after = result == QUEUE_RETRY ? send_retry_after(r, clock_wall()) : 0;
     if (result == QUEUE_DELIVERED)
         send_end(&p->send, result, "HTTP %u", r->status);
     else if (r->status >= 300 && r->status < 400)

@@ -24,6 +24,9 @@ void send_cancel(struct send *);     /* fn is not called */
 
 /* The two ways; notify_http.c and notify_exec.c. */
 struct send *send_http(const struct conf_outlet *, struct conf_options *, struct buf *body, send_fn *, void *arg);
+/* What Retry-After says, in seconds or as a date: microseconds from now, 0 when it says nothing. */
+struct http1_reply;
+uint64_t send_retry_after(const struct http1_reply *, uint64_t wall);
 struct send *send_exec(const struct conf_outlet *, struct conf_options *, struct buf *body, const struct notice *, send_fn *, void *arg);
 
 /* What every way begins with and ends in. */

@@ -280,8 +280,8 @@ def test_accept(daemon, accept, media):
     assert reply.status == 200 and reply.fields[b"content-type"].split(";")[0] == media
 
 
-def test_what_is_chosen_by_accept_says_so(daemon):
-    """9110 12.5.5: caches must not give one client's format to another, though no-store keeps the honest ones off."""
+def test_nothing_is_for_caches(daemon):
+    """9111 5.2.2.5; so that none gives one client the format that another asked for."""
     for path in ("/readyz", "/metrics", "/readyz/quiet", "/explain/ready", "/healthz/broken?verbose"):
         reply, = ask(daemon, request(f"GET {path} HTTP/1.1"))
         assert reply.fields[b"cache-control"] == "no-store"

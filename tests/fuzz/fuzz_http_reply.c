@@ -1,8 +1,10 @@
-/* Reply heads: fields lie inside the bytes, and a refusal always says why. */
+/* Reply heads: fields lie inside the bytes, a refusal always says why, and what Retry-After asks for is no time beyond all dates. */
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/http1.h"
+#include "front/notify_send.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,6 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (r.text.len)
         inside(r.text, bytes, (size_t)got);
+    require(send_retry_after(&r, 1700000000 * USEC_S) < 10000ULL * 366 * 86400 * USEC_S);
     require(http1_reply(bytes, (size_t)got - 1, &again, &why) == 0);
     return 0;
 }
