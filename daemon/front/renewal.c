@@ -102,7 +102,7 @@ static void complain(struct renewal *r)
 {
     r->failed = true;
     if (!r->told || strcmp(r->told, r->error) != 0)
-        log_about(LOG_WARNING, "listener", r->listener->name, "its files have changed and cannot be used: %s; what was read before "
+        log_about(LOG_WARNING, "listener", r->listener->name, "its files cannot be used as they are now: %s; what was read before "
                   "stays in force", r->error);
     mem_free(r->told);
     r->told = r->error;

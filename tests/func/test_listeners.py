@@ -234,7 +234,7 @@ def test_certificate_rotation_loses_no_request(ca, tmp_path):
             install(f"renewed{n}")
             wait_for(lambda: load.serials - known, "the new certificate is shown")
         half = install("half", parts=("crt",))                    # the key is still the old one's
-        v.wait_log("its files have changed and cannot be used: the private key in .* does not belong to the certificate")
+        v.wait_log("its files cannot be used as they are now: the private key in .* does not belong to the certificate")
         v.counted('listener_files_unusable{listener="exposed"}', 1)
         served = load.served
         wait_for(lambda: load.served > served + 20)
@@ -390,7 +390,7 @@ def test_tokens_in_a_file_change_without_a_gap(tmp_path):
         path.write_text(sha("new"))
         wait_for(lambda: v.ask("/status", token="old").status == 401)
         path.write_text("not a hash")
-        v.wait_log("its files have changed and cannot be used: tokens: expected the SHA-256 of a token")
+        v.wait_log("its files cannot be used as they are now: tokens: expected the SHA-256 of a token")
         assert v.ask("/status", token="new").status == 200
 
 
