@@ -74,12 +74,12 @@ class Run:
 
     def able(self, need):
         return {None: True, "nft": self.town.network, "tmpfs": "disk" in {p.name for p in self.town.probes},
-                "fuse": "fuse" in self.town.servers}[need]
+                "fuse": "fuse" in self.town.servers, "netem": self.town.delays}[need]
 
     def deck(self):
         """Each fault once for each server that it can hit, shuffled, without end. Those that this machine cannot do are named."""
         cards = [(f, s) for f, names, need in faults.OF_SERVERS for s in names if self.able(need)
-                 and (s in self.town.servers or s in ("mark", "switch", "job", "icmp", "disk"))]
+                 and (s in self.town.servers or s in ("mark", "switch", "job", "icmp", "disk", "net"))]
         cards += [(f, "vitald") for f in faults.OF_VITALD]
         self.skipped = sorted({f"{getattr(f, '__name__', 'fault')} {s}" for f, names, need in faults.OF_SERVERS for s in names} -
                               {f"{f.__name__} {s}" for f, s in cards})
@@ -204,7 +204,7 @@ def inside():
 
 
 def prepare(town):
-    town.network = False
+    town.network = town.delays = False
     if not os.environ.get("CAMPAIGN_INSIDE"):
         return
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
@@ -214,6 +214,7 @@ def prepare(town):
     with contextlib.suppress(subprocess.CalledProcessError, FileNotFoundError):
         faults.network()
         town.network = True
+    town.delays = subprocess.run(["tc", "qdisc", "add", "dev", "lo", "root", "netem"], capture_output=True).returncode == 0
 
 
 def main():

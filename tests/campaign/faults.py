@@ -101,6 +101,15 @@ def lossy(run, name):
     e.now(UP)
 
 
+def delay(run, name):
+    """Every packet comes 20 ms later: slow, and no fault."""
+    def netem(*words):
+        subprocess.run(["tc", "qdisc", "change", "dev", "lo", "root", "netem", *words], check=True)
+    netem("delay", "20ms", "5ms")
+    yield
+    netem("delay", "0ms")
+
+
 def deaf(run, name):
     """No ICMP."""
     e = Effect(run, name, "cut")
@@ -276,6 +285,7 @@ OF_SERVERS = [
     (stop, ["web1", "web2", "web3", "web4", "redis", "replica", "pg", "standby", "maria", "dns", "rpc"], None),
     (cut, ["web1", "web2", "web3", "web4", "redis", "replica", "pg", "standby", "maria", "dns", "rpc"], "nft"),
     (lossy, ["web1", "web4", "redis", "pg", "maria", "dns"], "nft"),
+    (delay, ["net"], "netem"),
     (restart, ["pg"], None),
     (expire, ["web4"], None),
     (text, ["mark"], None),

@@ -114,10 +114,17 @@ def answers(run):
     return out
 
 
+def quarters(run):
+    """The middle of what vitald held, in each quarter of the run: what grows, grows here."""
+    sizes = [x for _, x in run.watcher.sizes]
+    parts = [sizes[len(sizes) * i // 4:len(sizes) * (i + 1) // 4] for i in range(4)]
+    return {k: [sorted(x[k] for x in p)[len(p) // 2] for p in parts if p] for k in run.before}
+
+
 def leaks(run):
     grown = {k: run.after[k] - run.before[k] for k in run.before}
     allowed = {"fds": 12, "threads": 4, "children": 6, "rss_kib": 8192}
-    return {"before": run.before, "after": run.after, "leaked": [k for k, n in grown.items() if n > allowed[k]]}
+    return {"before": run.before, "after": run.after, "quarters": quarters(run), "leaked": [k for k, n in grown.items() if n > allowed[k]]}
 
 
 def count(found, kind):
@@ -164,7 +171,7 @@ def page(run, f):
                  f"{u['while_vitald_stood']} while vitald stood, {u['without_a_processor']} without a processor, AVOIDABLE {u['avoidable']}")
     for name, a in f["answers"].items():
         r.append(f"{name}: {a['asked']} answers, median {a['median_ms']} ms, p99 {a['p99_ms']} ms; {a['slower_than_50_ms']} slower than 50 ms, {a['of_these_with_a_processor']} of them not for want of a processor; {a['no_answer']} without an answer")
-    r.append(f"resources before {f['resources']['before']}, after {f['resources']['after']}; leaked: {f['resources']['leaked'] or 'nothing'}")
+    r.append(f"resources before {f['resources']['before']}, after {f['resources']['after']}; leaked: {f['resources']['leaked'] or 'nothing'}; by quarter of the run: {f['resources']['quarters']}")
     if f["skipped_here"]:
         r.append("this machine cannot: " + ", ".join(f["skipped_here"]))
     r += ["", *f["errors"]]

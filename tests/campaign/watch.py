@@ -50,10 +50,10 @@ class Watcher(threading.Thread):
 
     def __init__(self, town):
         super().__init__(daemon=True)
-        self.town, self.over, self.looks, self.slow = town, False, 0, 0
+        self.town, self.over, self.looks = town, False, 0
         self.states, self.files, self.lost, self.mixed, self.silent = Seen(), Seen(), [], [], []
-        self.reasons, self.standing_since, self.stood, self.peak = [], None, 0.0, {}
-        self.jumps = {}
+        self.reasons, self.standing_since, self.stood = [], None, 0.0
+        self.jumps, self.sizes = {}, []
 
     def run_delay(self):
         with open(f"/proc/{self.town.vitald.pid}/schedstat") as f:
@@ -76,6 +76,8 @@ class Watcher(threading.Thread):
         while not self.over:
             began = time.time()
             self.own(began)
+            if not self.sizes or began > self.sizes[-1][0] + 10:
+                self.sizes.append((began, size(self.town.vitald)))
             try:
                 connection = connection or http.client.HTTPConnection("127.0.0.1", self.town.port, timeout=1)
                 connection.request("GET", "/status")
