@@ -9,7 +9,7 @@ const server = http.createServer((request, response) => {
     if (--socket.unanswered === 0 && socket.refuse)
       socket.refuse();
   });
-  response.writeHead(200, { 'X-Saw': `${request.method} ${request.url}`, 'Content-Length': 0 });
+  response.writeHead(200, { 'X-Saw': `${request.method} ${request.url.replace(/[^!-~]/g, '_')}`, 'Content-Length': 0 });
   response.end();
 });
 server.keepAliveTimeout = 0;

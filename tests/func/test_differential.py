@@ -30,6 +30,7 @@ def bench():
     (b"GET /g0 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(REQUEST) + REQUEST, [], "refused"),
     (b"GET /g0 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + REQUEST, [], "refused"),
     (b"GET /g0 HTTP/1.1\r\nHost: x/y\r\n\r\n", [], "refused"),
+    (b"GET /g0?a\x80\x01b HTTP/1.1\r\nHost: x\r\n\r\n" + REQUEST, [], "refused"),
 ])
 def test_what_was_found(bench, data, seen, end):
     (ours, split, nginx, node), = bench.stories([data])
