@@ -6,41 +6,6 @@
 #include "view/json.h"
 #include "view/words.h"
 
-static bool is_without_module(const struct picture_probe *p)
-{
-    return !p->had_outcome && p->reason == VITAL_R_NO_MODULE;
-}
-
-/* What has to happen to this probe before it stops being a cause. One sentence, without a full stop. */
-static void put_cure(struct buf *out, const struct picture_probe *p)
-{
-    bool improving = p->run_need && p->run_towards != STATE_UNKNOWN && p->run_towards < p->settled;
-    if (p->mode == MODE_FORCED || p->mode == MODE_PAUSED) {
-        buf_printf(out, "`vitalctl resume %s`, for it is %s", p->name, mode_text(p->mode));
-        if (p->mode_until && p->mode_until != TIME_NEVER) {
-            buf_text(out, "; or by itself at ");
-            words_time(out, p->mode_until);
-        }
-        return;
-    }
-    if (p->quarantined || is_without_module(p)) {
-        buf_text(out, p->quarantined ? "a reload with a module that keeps its contract" : "a reload with its module installed");
-        return;
-    }
-    if (p->state == STATE_UNKNOWN)
-        buf_text(out, "one outcome that is good");
-    else if (improving)
-        buf_printf(out, "%u more like the last (%u of %u so far)", p->run_need - p->run_have, p->run_have, p->run_need);
-    else
-        buf_printf(out, "%u in a row that pass", p->rise);
-    if (p->in_flight)
-        buf_text(out, "; an attempt is running");
-    else if (p->next_due && p->next_due != TIME_NEVER) {
-        buf_text(out, "; next attempt at ");
-        words_time(out, p->next_due);
-    }
-}
-
 static void put_cause(const struct picture *pic, const struct picture_cause *c, struct buf *out)
 {
     const struct picture_probe *p = &pic->probes[c->probe];
@@ -69,7 +34,7 @@ static void put_cause(const struct picture *pic, const struct picture_cause *c, 
     if (c->caused_by_other && p->caused_by)
         buf_printf(out, "    caused by %s, on which it depends\n", p->caused_by);
     buf_text(out, "    turns green with: ");
-    put_cure(out, p);
+    words_cure(out, p);
     buf_char(out, '\n');
 }
 
@@ -211,7 +176,7 @@ static void json_cause(const struct view_input *in, struct view_progress *p, uin
     const struct picture_cause *c = &in->picture->groups[0].causes[i];
     const struct picture_probe *probe = &in->picture->probes[c->probe];
     struct buf cure = BUF(4096);
-    put_cure(&cure, probe);
+    words_cure(&cure, probe);
     json_open_object(&p->json, NULL);
     json_bool(&p->json, "required", c->required);
     json_text(&p->json, "turns_green_with", cure.data);

@@ -200,6 +200,11 @@ bool text_probe(const struct view_input *in, struct view_progress *p, struct buf
     line_time(out, "next", probe->next_due);
     line_time(out, "stale at", probe->stale_at);
     line_time(out, "mode until", probe->mode == MODE_NORMAL ? 0 : probe->mode_until);
+    if (words_level(probe) != LEVEL_PASS) {
+        buf_printf(out, "%-12s", "green with");
+        words_cure(out, probe);
+        buf_char(out, '\n');
+    }
     line_words(out, "type", probe->type);
     line_words(out, "target", probe->target);
     line_words(out, "caused by", probe->caused_by);

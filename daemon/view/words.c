@@ -128,3 +128,37 @@ struct words_role *words_roles(const struct picture *pic)
     mem_free(w.seen);
     return w.roles;
 }
+
+static bool is_without_module(const struct picture_probe *p)
+{
+    return !p->had_outcome && p->reason == VITAL_R_NO_MODULE;
+}
+
+void words_cure(struct buf *out, const struct picture_probe *p)
+{
+    bool improving = p->run_need && p->run_towards != STATE_UNKNOWN && p->run_towards < p->settled;
+    if (p->mode == MODE_FORCED || p->mode == MODE_PAUSED) {
+        buf_printf(out, "`vitalctl resume %s`, for it is %s", p->name, mode_text(p->mode));
+        if (p->mode_until && p->mode_until != TIME_NEVER) {
+            buf_text(out, "; or by itself at ");
+            words_time(out, p->mode_until);
+        }
+        return;
+    }
+    if (p->quarantined || is_without_module(p)) {
+        buf_text(out, p->quarantined ? "a reload with a module that keeps its contract" : "a reload with its module installed");
+        return;
+    }
+    if (p->state == STATE_UNKNOWN)
+        buf_text(out, "one outcome that is good");
+    else if (improving)
+        buf_printf(out, "%u more like the last (%u of %u so far)", p->run_need - p->run_have, p->run_have, p->run_need);
+    else
+        buf_printf(out, "%u in a row that pass", p->rise);
+    if (p->in_flight)
+        buf_text(out, "; an attempt is running");
+    else if (p->next_due && p->next_due != TIME_NEVER) {
+        buf_text(out, "; next attempt at ");
+        words_time(out, p->next_due);
+    }
+}

@@ -12,6 +12,8 @@ void words_safe(struct buf *, const char *text);
 void words_outcome(struct buf *, const struct picture_probe *);
 /* "2 of 3 towards down", or nothing. */
 bool words_run(struct buf *, const struct picture_probe *);
+/* What has to happen to this probe before it stops being a cause. One sentence, without a full stop. */
+void words_cure(struct buf *, const struct picture_probe *);
 /* "41s", "-" for never. */
 void words_age(struct buf *, uint64_t now, uint64_t when);
 /* The level a probe counts as; unknown counts as fail here. */
