@@ -53,7 +53,8 @@ static int write_file(const char *path, const char *text)
     char *temporary = mem_printf("%s.vitald-new", path);
     size_t len = strlen(text);
     int error = 0;
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    unlink(temporary);      /* never into what somebody else put there: a file of theirs, a pipe that nobody reads */
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
     errno = fd < 0 ? errno : 0;
     if (fd < 0 || write(fd, text, len) != (ssize_t)len)
         error = errno ? errno : EIO;

@@ -107,7 +107,8 @@ static void sync_directory(const char *path)
 static int replace(const char *path, const struct buf *bytes)
 {
     char *aside = mem_printf("%s.new", path);
-    int fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    unlink(aside);      /* never into what somebody else put there: they would keep it open */
+    int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     int error = fd < 0 ? errno : write_all(fd, bytes->data, bytes->len);
     if (fd >= 0 && close(fd) < 0 && !error)
         error = errno;

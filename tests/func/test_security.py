@@ -507,3 +507,23 @@ def test_header_floods_are_refused_with_a_bound():
         got = v.raw(b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
         assert not got or re.match(rb"HTTP/1\.1 (431|400|414) ", got), got[:100]
         assert v.get("/livez").status == 200
+
+
+# ---- files in directories that others may write to
+
+def test_what_others_put_in_the_way_of_files_is_replaced_not_written(open_dir):
+    """A link to something of ours, a pipe that nobody reads, a file that somebody else keeps open."""
+    victim = f"{open_dir}/victim"
+    with open(victim, "w") as f:
+        f.write("mine")
+    os.symlink(victim, f"{open_dir}/linked.vitald-new")
+    os.mkfifo(f"{open_dir}/piped.vitald-new")
+    os.link(victim, f"{open_dir}/state.new")
+    theirs = os.open(f"{open_dir}/theirs.vitald-new", os.O_RDWR | os.O_CREAT)
+    files = "".join(f"  - {{ path: {open_dir}/{n}, group: live }}\n" for n in ("linked", "piped", "theirs"))
+    with Vitald(f"state_file: {open_dir}/state\nprobes: {{ a: {{ exec: [/bin/true] }} }}\nfiles:\n{files}") as v:
+        wait_for(lambda: all(os.path.isfile(f"{open_dir}/{n}") and open(f"{open_dir}/{n}").read() == "pass\n" for n in ("linked", "piped", "theirs")), "three files")
+        wait_for(lambda: os.path.exists(f"{open_dir}/state"), "the state")
+        assert v.get("/livez").status == 200
+    assert open(victim).read() == "mine" and os.read(theirs, 100) == b""
+    os.close(theirs)
