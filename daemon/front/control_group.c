@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "front/control_client.h"
+#include "io/account.h"
 #include "io/pool.h"
 
 enum { GROUPS_MAX = 4096, ENTRY_MAX = 1024 * 1024 };
@@ -24,7 +25,7 @@ struct lookup {
     gid_t gid;
 };
 
-static bool group_resolve(const char *name, gid_t *out)
+static int group_resolve(const char *name, void *out)
 {
     struct group entry, *found = NULL;
     size_t size = 4096;
@@ -33,9 +34,9 @@ static bool group_resolve(const char *name, gid_t *out)
     while ((error = getgrnam_r(name, &entry, room, size, &found)) == ERANGE && size < ENTRY_MAX)
         room = mem_grow(room, size *= 4);
     if (!error && found)
-        *out = entry.gr_gid;
+        *(gid_t *)out = entry.gr_gid;
     mem_free(room);
-    return !error && found;
+    return error ? error : found ? 0 : ENOENT;
 }
 
 static void group_settle(const char *name, bool found, gid_t id)
@@ -49,7 +50,7 @@ static void group_settle(const char *name, bool found, gid_t id)
 static void lookup_run(struct pool_job *job)
 {
     struct lookup *l = LIST_OWNER(job, struct lookup, job);
-    l->found = group_resolve(l->name, &l->gid);
+    l->found = group_resolve(l->name, &l->gid) == 0;
 }
 
 static void lookup_done(struct pool_job *job)
@@ -77,7 +78,7 @@ void group_watch_now(const char *name)
     gid_t id = 0;
     if (!group_changes(name))
         return;
-    bool found = group_resolve(name, &id);
+    bool found = account_apart(group_resolve, name, &id, sizeof id) == 0;
     group_settle(name, found, id);
 }
 

@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "io/account.h"
+
 static bool dumps;
 static struct rlimit cores;
 
@@ -45,14 +47,12 @@ static bool find_number(const char *user, struct privilege *p)
     return !*user;
 }
 
-int privilege_find(const char *user, struct privilege *p)
+static int look_up(const char *user, void *out)
 {
+    struct privilege *p = out;
     char room[16 * 1024];
     struct passwd entry, *found = NULL;
     int count = PRIVILEGE_GROUPS_MAX;
-    *p = (struct privilege){ 0 };
-    if (find_number(user, p))
-        return 0;
     int error = getpwnam_r(user, &entry, room, sizeof room, &found);
     if (!found)
         return error ? error : ENOENT;
@@ -62,6 +62,12 @@ int privilege_find(const char *user, struct privilege *p)
         return E2BIG;
     p->group_count = (uint32_t)count;
     return 0;
+}
+
+int privilege_find(const char *user, struct privilege *p)
+{
+    *p = (struct privilege){ 0 };
+    return find_number(user, p) ? 0 : account_apart(look_up, user, p, sizeof *p);
 }
 
 bool privilege_pings(const struct privilege *p)
