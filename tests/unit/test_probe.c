@@ -423,16 +423,21 @@ TEST(the_module_starts_after_its_secrets_came)
 TEST(a_stranger_is_no_probe)
 {
     struct probe impostor = { 0 };
-    fflush(NULL);
-    pid_t child = fork();
-    if (!child) {
-        CHECK(freopen("/dev/null", "w", stderr));
-        probe_of(&impostor.handle);
-        _exit(0);
+    for (unsigned freed = 0; freed < 2; freed++) {
+        fflush(NULL);
+        pid_t child = fork();
+        if (!child) {
+            CHECK(freopen("/dev/null", "w", stderr));
+            if (freed)
+                probe_free(&impostor);
+            else
+                probe_of(&impostor.handle);
+            _exit(0);
+        }
+        int status;
+        waitpid(child, &status, 0);
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     }
-    int status;
-    waitpid(child, &status, 0);
-    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
 static void warn_now(struct vital_probe *p) { kit_finish(p, VITAL_WARN, VITAL_R_SLOW, ""); }

@@ -574,3 +574,22 @@ TEST(what_has_gone_or_is_of_another_type_is_passed_over)
     CHECK_TEXT(small_took_over, "took over the states of 0 probes, known 0us ago; stale by now: 0");
     small_close();
 }
+
+TEST(the_name_of_a_boot_ends_where_its_room_does)
+{
+    open_world();
+    run("db");
+    char boot[STATE_BOOT];
+    memset(boot, 'x', sizeof boot - 1);
+    boot[sizeof boot - 1] = '\0';
+    size_t len;
+    char *bytes = saved(boot, &len);
+    small_close();
+    bytes[offsetof(struct state_head, boot) + sizeof boot - 1] = 'x';
+    struct buf b = { .data = bytes, .len = len };
+    state_seal(&b);
+    state_restore(bytes, len, boot);
+    small_open(NULL);
+    CHECK_INT(probe_state(probe("db")), STATE_UP);
+    small_close();
+}
