@@ -120,3 +120,57 @@ TEST(what_decides_nothing_or_cannot_pass)
     SAYS("probes: { db: { postgres: 'postgres://h' } }\n", "`ready` cannot pass");
     SAYS("probes: {}\n", "no listener is configured: everything is served on 127.0.0.1:8686");
 }
+
+#define RECEIVER(text) "probes: { a: { tcp: '10.0.0.1:1' } }\ngroups: { ready: { all: [a] }, other: { all: [a] } }\nnotify: { r: " text " }\n"
+
+TEST(credentials_of_receivers_in_the_clear)
+{
+    static const char *const clear[] = {
+        RECEIVER("{ webhook: { url: 'http://example.com/x', bearer: abc } }"), RECEIVER("{ webhook: 'http://u:p@example.com/x' }"),
+        RECEIVER("{ webhook: { url: 'http://[2001:db8::1]/x', headers: { authorization: abc } } }"), RECEIVER("{ alertmanager: 'http://u:p@128.0.0.1' }"),
+    };
+    static const char *const good[] = {
+        RECEIVER("{ webhook: 'http://example.com/x' }"), RECEIVER("{ webhook: { url: 'http://example.com/', headers: { X-A: b } } }"),
+        RECEIVER("{ webhook: { url: 'http://localhost/x', bearer: abc } }"), RECEIVER("{ webhook: { url: 'http://127.9.9.9/', bearer: abc } }"),
+        RECEIVER("{ webhook: { url: 'http://[::1]/', bearer: abc } }"), RECEIVER("{ webhook: { url: 'http+unix://%2Fs/hook', bearer: abc } }"),
+        RECEIVER("{ exec: /usr/local/bin/x }"),
+    };
+    for (size_t i = 0; i < sizeof clear / sizeof *clear; i++)
+        SAYS(clear[i], "receiver `r` sends a credential to http://");
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        SILENT(good[i], "in the clear");
+}
+
+TEST(receivers_that_hear_nothing_or_too_much)
+{
+    SAYS(RECEIVER("{ webhook: 'http://h', groups: none, probes: none }"), "receiver `r` is told of nothing: it has neither groups nor probes");
+    SILENT(RECEIVER("{ webhook: 'http://h', groups: none, probes: a }"), "is told of nothing");
+    SILENT(RECEIVER("{ webhook: 'http://h', groups: other, probes: none }"), "is told of nothing");
+    SAYS(RECEIVER("{ webhook: 'http://h', groups: other }"), "no receiver is told of the group `ready`");
+    SILENT(RECEIVER("{ webhook: 'http://h', groups: [other, ready] }"), "no receiver is told");
+    SAYS(RECEIVER("{ webhook: 'http://h', repeat: 59s }"), "receiver `r` is told again within less than a minute");
+    SILENT(RECEIVER("{ webhook: 'http://h', repeat: 60s }"), "less than a minute");
+    SILENT(RECEIVER("{ webhook: 'http://h', repeat: 0s }"), "less than a minute");
+}
+
+TEST(a_receivers_secret_that_everybody_can_read)
+{
+    const char *path = temp_file("geheim\n");
+    char text[512];
+    snprintf(text, sizeof text, RECEIVER("{ webhook: { url: 'http://localhost', bearer: { file: %s } } }"), path);
+    chmod(path, 0644);
+    SAYS(text, "receiver `r`: everybody on this host can read the secret in /tmp/vitald-test-");
+    chmod(path, 0600);
+    SILENT(text, "everybody");
+    unlink(path);
+}
+
+#define LISTEN(text) "listen: { address: '10.0.0.1:1', " text " }\n"
+#define HASH "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+TEST(tokens_that_open_nothing_or_travel_in_the_clear)
+{
+    SAYS(LISTEN("serve: [status], tokens: '" HASH "'"), "listener 10.0.0.1:1 takes tokens");
+    SAYS(LISTEN("serve: [verdicts, status], tokens: { sha256: '" HASH "', serve: metrics }"), "opens nothing");
+    SILENT(LISTEN("serve: [status, metrics], tokens: { sha256: '" HASH "', serve: metrics }"), "opens nothing");
+}

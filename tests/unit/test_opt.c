@@ -322,6 +322,34 @@ TEST(decoded_structs_compare_by_value)
     done(&b);
 }
 
+/* One line differs, or is missing: no value may pass for another. */
+TEST(values_that_are_nearly_the_same_are_not)
+{
+    static const char *const pairs[][2] = {
+        { "url: http://u:p@h/x", "url: https://u:p@h/x" }, { "url: http://u:p@h/x", "url: http://u:p@i/x" }, { "url: http://u:p@h/x", "url: http://u:p@h:81/x" },
+        { "url: http://u:p@h/x", "url: http://u:p@h/y" }, { "url: http://u:p@h/x", "url: http://v:p@h/x" }, { "url: http://u:p@h/x", "url: http://u@h/x" },
+        { "url: http://h/x", "count: 7" }, { "address: unix:/a", "address: unix:/b" }, { "address: h:1", "address: unix:/b" },
+        { "ranges: 1-2", "ranges: [1-2, 5]" }, { "ranges: 1-2", "ranges: 1-3" }, { "ranges: 1-2", "ranges: 2-2" },
+        { "strings: [a, b]", "strings: [a]" }, { "strings: [a, b]", "strings: [a, c]" }, { "strings: [a]", "strings: []" },
+        { "pairs: { k: v }", "pairs: { l: v }" }, { "pairs: { k: v }", "pairs: { k: v, l: v }" }, { "pairs: { k: v }", "pairs: { k: { env: HOME } }" },
+        { "secret: a", "secret: b" }, { "secret: a", "count: 7" }, { "regex: a", "count: 7" }, { "word: red", "word: blue" },
+        { "free_below: 5%", "free_below: 5B" }, { "free_below: 5%", "count: 7" }, { "plain: 5", "plain: { enter: 5, leave: 4 }" },
+        { "blocks: [x]", "blocks: [x, y]" }, { "blocks: [{ name: x, code: 1 }]", "blocks: [{ name: x, code: 2 }]" },
+        { "block: { nice: 1 }", "block: { nice: 2 }" }, { "block: { dir: /a }", "block: { dir: /b }" }, { "truth: true", "truth: false" },
+        { "number: 1", "number: 1.5" }, { "time: 2s", "time: 3s" }, { "size: 2KiB", "size: 3KiB" }, { "path: /a", "path: /b" }, { "text: a", "text: ''" },
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        struct decoded a = decode(pairs[i][0]), again = decode(pairs[i][0]), b = decode(pairs[i][1]);
+        if (opt_same(rows, &a.all, &b.all, 0) || opt_same(rows, &b.all, &a.all, 0) || !opt_same(rows, &a.all, &again.all, 0)) {
+            fprintf(stderr, "`%s` and `%s`: %s\n", pairs[i][0], pairs[i][1], "taken for the same, or not like themselves");
+            unit_failures++;
+        }
+        done(&a);
+        done(&again);
+        done(&b);
+    }
+}
+
 TEST(an_override_changes_only_what_it_names)
 {
     struct decoded r = decode("count: 9\ntime: 5s\ntext: x");
