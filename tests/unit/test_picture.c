@@ -483,3 +483,20 @@ TEST(what_is_forced_is_a_cause_of_warnings_only)
     picture_free(o);
     kit_close();
 }
+
+TEST(all_groups_that_depend_on_one_are_named)
+{
+    struct kit_world w = kit_world();
+    kit_probe(&w, "p1");
+    kit_group(&w, "inner", GROUP_ALL, 1, "p1", "");
+    kit_group(&w, "one", GROUP_ALL, 1, "inner", "");
+    kit_group(&w, "two", GROUP_ALL, 1, "p1", "inner");
+    begin(&w);
+    const struct picture *o = picture_all();
+    const struct picture_group *g = group_named(o, "inner");
+    CHECK_INT(g->dependant_count, 2);
+    CHECK_TEXT(g->dependants[0], "one");
+    CHECK_TEXT(g->dependants[1], "two");
+    picture_free(o);
+    kit_close();
+}
