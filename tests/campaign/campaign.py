@@ -140,7 +140,7 @@ class Run:
 
     def beats(self):
         while not self.over_all:
-            if self.beating and not self.watcher.standing_since:
+            if self.beating:        # while vitald is stopped too: what it is sent then waits for it
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self.town.vitald.ctl("beat", "beat", timeout=5)
             time.sleep(self.pace.timeout / 3)
