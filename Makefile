@@ -145,7 +145,7 @@ $(B)/tests/%: tests/unit/%.c $(wildcard tests/unit/*.h) $(B)/libvitald.a
 $(B)/tests/sim: $(wildcard tests/sim/*.c) $(wildcard tests/sim/*.h) $(B)/libvitald.a
 	@mkdir -p $(@D)
 	$(call say,TEST)
-	$(Q)$(COMPILE) -Itests/sim -o $@ $(filter %.c,$^) $(LINK) $(B)/libvitald.a $(LIBS)
+	$(Q)$(COMPILE) -Itests/sim -o $@ $(filter tests/sim/%.c,$^) $(LINK) $(B)/libvitald.a $(LIBS)
 
 # for what links outside of this file
 libs:
@@ -199,6 +199,13 @@ campaign:
 	@tests/setup test
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@VITALD_BUILD=$(abspath $(B)) nice /usr/bin/python3 tests/campaign/campaign.py --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
+
+# Where libraries bring allocators and threads of their own, valgrind sees what the sanitizers do not: the unit tests of the heavy modules.
+valgrind:
+	@tests/setup test
+	@$(MAKE) --no-print-directory $(foreach m,$(HEAVY),$(call tests_of,$(m)))
+	@for t in $(foreach m,$(HEAVY),$(call tests_of,$(m))); do echo "$$t"; \
+	    valgrind -q --trace-children=yes --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9 $$t </dev/null || exit 1; done
 
 mutants:
 	@tests/setup test
