@@ -138,6 +138,7 @@ struct conf {
     uint64_t startup_timeout, shutdown_delay;
     const char *control_path;              /* NULL = the default places */
     const char *control_group;             /* system group whose members may change things; NULL = none */
+    bool control_beats_trusted;            /* heartbeats only from those who may change things */
     int log_level;
     uint8_t log_format;                    /* enum log_format */
     const char *user;                      /* whom to become when started as root; NULL = see user.c */

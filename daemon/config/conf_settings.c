@@ -15,7 +15,7 @@ struct settings {
     uint64_t startup_timeout, shutdown_delay;
     const char *state_file, *role_probe, *user;
     bool core_dumps;
-    struct control_rows { const char *path, *group; } control;
+    struct control_rows { const char *path, *group; uint8_t beats; } control;
     struct log_rows { uint8_t level, format; } log;
 };
 
@@ -23,9 +23,11 @@ static const char *const level_words[] = { "error", "warning", "notice", "info",
 static const int levels[] = { LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
 static const char *const format_words[] = { [LOG_FORMAT_AUTO] = "auto", [LOG_FORMAT_TEXT] = "text", [LOG_FORMAT_JSON] = "json", NULL };
 
+static const char *const beats_words[] = { "everybody", "trusted", NULL };
 static const struct vital_opt control_rows[] = {
     VITAL_OPT(struct control_rows, path, STRING, .flags = VITAL_PATHNAME, .help = "the socket for vitalctl; default: /run/vitald/control.sock or $XDG_RUNTIME_DIR/vitald/control.sock"),
     VITAL_OPT(struct control_rows, group, STRING, .help = "system group whose members may change things, besides root and the daemon's user"),
+    VITAL_OPT(struct control_rows, beats, WORD, .def = "everybody", .words = beats_words, .help = "who may send heartbeats; trusted: those who may change things (by their main group, for datagrams)"),
     VITAL_OPT_END,
 };
 static const struct vital_opt log_rows[] = {
@@ -92,6 +94,7 @@ void build_settings(struct build *b)
     c->core_dumps = set.core_dumps;
     c->control_path = set.control.path;
     c->control_group = set.control.group;
+    c->control_beats_trusted = set.control.beats != 0;
     c->log_level = levels[set.log.level];
     c->log_format = set.log.format;
 }

@@ -44,16 +44,32 @@ static void beat_take(char *bytes, size_t len)
         beat_complain(bytes, why);
 }
 
+/* Who sent it is the kernel's word. */
+static ssize_t receive(char bytes[CTL_BEAT_MAX], struct ucred *from)
+{
+    union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(struct ucred))]; } room;
+    struct iovec part = { bytes, CTL_BEAT_MAX };
+    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof room.bytes };
+    ssize_t n = recvmsg(beat_fd, &message, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+    struct cmsghdr *c = n >= 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS)
+        memcpy(from, CMSG_DATA(c), sizeof *from);
+    return n;
+}
+
 static void beat_ready(struct loop_fd *unused, unsigned what)
 {
     char bytes[CTL_BEAT_MAX + 1];
     (void)unused;
     (void)what;
     for (unsigned i = 0; i < BEATS_PER_TURN; i++) {
-        ssize_t n = recv(beat_fd, bytes, CTL_BEAT_MAX, MSG_DONTWAIT | MSG_TRUNC);
+        struct ucred from = { .uid = (uid_t)-1, .gid = (gid_t)-1 };
+        ssize_t n = receive(bytes, &from);
         if (n < 0)
             return;
-        if (n <= CTL_BEAT_MAX)
+        if (core_conf()->control_beats_trusted && !peer_may_change(&from, -1))
+            beat_complain("?", "`control: beats: trusted` does not take it from this user");
+        else if (n <= CTL_BEAT_MAX)
             beat_take(bytes, (size_t)n);
         else
             beat_complain("?", "it is longer than 1024 bytes");
@@ -70,6 +86,9 @@ void beat_open(const char *control)
         return;
     }
     beat_fd = control_bind(beat_path, SOCK_DGRAM, &error, &busy);
+    int on = 1;
+    if (beat_fd >= 0)
+        setsockopt(beat_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
     if (beat_fd < 0)
         log_line(LOG_WARNING, "no heartbeat socket: %s; `vitalctl beat` works", error);
     else

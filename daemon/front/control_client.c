@@ -252,13 +252,18 @@ void client_trust_own_user(bool yes)
     own_user_counts = yes;
 }
 
+bool peer_may_change(const struct ucred *peer, int fd)
+{
+    return peer->uid == 0 || (own_user_counts && peer->uid == geteuid()) || group_is_member(fd, peer->gid);
+}
+
 bool client_may_change(const struct control_client *c)
 {
     struct ucred peer;
     socklen_t len = sizeof peer;
     if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
         return false;
-    return peer.uid == 0 || (own_user_counts && peer.uid == geteuid()) || group_is_member(c->fd, peer.gid);
+    return peer_may_change(&peer, c->fd);
 }
 
 static void client_greet(struct control_client *c, bool full)

@@ -56,6 +56,8 @@ void client_open(int fd);                        /* takes the descriptor over */
 void client_publish(void);                       /* all of them */
 void client_close_all(void);
 struct control_client *client_find(uint64_t serial);
+struct ucred;
+bool peer_may_change(const struct ucred *, int fd);      /* fd: its connection, whose other groups count too; -1 = none */
 void client_trust_own_user(bool yes);         /* at first it is */
 bool client_may_change(const struct control_client *);
 

@@ -217,6 +217,10 @@ static void verb_beat(struct call *k)
         client_error(k->client, CTL_USAGE, "`text` must be a text of less than %d bytes", CTL_BEAT_MAX);
         return;
     }
+    if (core_conf()->control_beats_trusted && !client_may_change(k->client)) {
+        client_error(k->client, CTL_DENIED, "`control: beats: trusted` lets only root, vitald's own user and members of `control: group:` send heartbeats");
+        return;
+    }
     const char *why = core_beat(k->name, text, strlen(text));
     if (why)
         client_error(k->client, CTL_FAILED, "%s: %s", k->name, why);

@@ -527,3 +527,24 @@ def test_what_others_put_in_the_way_of_files_is_replaced_not_written(open_dir):
         assert v.get("/livez").status == 200
     assert open(victim).read() == "mine" and os.read(theirs, 100) == b""
     os.close(theirs)
+
+
+@as_root
+def test_heartbeats_are_taken_from_whom_they_may_come(open_dir):
+    beat = ("import os, socket, sys\nos.setgid(65534); os.setgroups([]); os.setuid(int(sys.argv[1]))\n"
+            "socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'job ok', sys.argv[2])\n")
+    config = f"control: {{ path: {open_dir}/c.sock, beats: %s }}\nprobes: {{ job: {{ heartbeat: 1h, interval: 100ms, timeout: 90ms }} }}\n"
+
+    def send(uid):
+        subprocess.run(["/usr/bin/python3", "-c", beat, str(uid), f"{open_dir}/c.sock.beat"], check=True)
+    nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", f"{BUILD}/vitalctl", "-s", f"{open_dir}/c.sock", "beat", "job"]
+    with Vitald(config % "trusted") as v:
+        send(NOBODY.pw_uid)
+        v.wait_log("does not take it from this user")
+        assert "beats: trusted" in subprocess.run(nobody, capture_output=True, text=True).stderr
+        assert v.probe("job")["state"] != "up"
+        send(0)
+        v.wait_state("job", "up")
+    with Vitald(config % "everybody") as v:
+        send(NOBODY.pw_uid)
+        v.wait_state("job", "up")
