@@ -53,6 +53,7 @@ void redis_links_settle(struct vital_probe *p, struct redis_link **all, bool hol
             p->host->keep(l->io);
             l->kept = true;
             l->used = false;
+            redis_reader_close(&l->reader);     /* empty, but with room for the largest answer so far */
         } else {
             redis_link_close(p, all, l);
         }
@@ -227,10 +228,12 @@ struct redis_link *redis_link_begin(struct vital_probe *p, struct redis_link **a
     l->ops = ops;
     l->used = true;
     l->reused = l->io != NULL;
-    if (l->io)
+    if (l->io) {
+        redis_reader_open(&l->reader);
         ask_now(p, l);
-    else
+    } else {
         dial(p, l);
+    }
     return l;
 }
 

@@ -240,8 +240,13 @@ class Vitald(Server):
     """config: YAML without listen and control; None: no configuration at all."""
     LISTEN = "serve: [verdicts, status, metrics], max_connections: 20000, max_per_source: 20000"
 
+    GRPC = "grpc"        # as `listen`: a second listener, for gRPC
+
     def __init__(self, config="", listen="", wait=True):
         super().__init__()
+        if listen == self.GRPC:
+            self.grpc_port = free_port()
+            listen = f" }}\n  - {{ address: '127.0.0.1:{self.grpc_port}', serve: grpc, max_connections: 2000, max_per_source: 2000"
         self.socket = os.path.join(self.dir, "c.sock")
         self.listen = listen
         if config is not None:
@@ -393,6 +398,16 @@ class Redis(Server):
         super().__init__()
         self.start(program("redis-server", "redis-server"), "--port", str(self.port), "--save", "", "--daemonize", "no", "--dir", self.dir,
                    "--maxclients", "15000")
+        self.wait_open()
+
+
+class Dns(Server):
+    core = LOAD_CORE
+
+    def __init__(self):
+        super().__init__()
+        self.start(program("dnsmasq", "dnsmasq-base"), "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--no-resolv", "--no-hosts",
+                   f"--port={self.port}", "--listen-address=127.0.0.1", "--bind-interfaces", "--dns-forward-max=2000", "--address=/bench.test/127.0.0.9")
         self.wait_open()
 
 
