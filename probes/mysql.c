@@ -106,10 +106,21 @@ static void ask_why(struct vital_probe *p)
     p->host->dial(p, &to, &ops, NULL);
 }
 
+static uint64_t half_time(const struct mysql_job *j)
+{
+    return j->submitted + (j->deadline - j->submitted) / 2;
+}
+
 /* One that has held a thread for half of the attempt's time or longer: no answer takes that long. */
 static bool holds_a_thread(const struct mysql_job *j, const struct mysql_job *mine)
 {
-    return j != mine && j->started && j->started <= mine->submitted + (mine->deadline - mine->submitted) / 2;
+    return j != mine && j->started && j->started <= half_time(mine);
+}
+
+/* What is missing at the end is then not the server's fault. */
+static bool was_left_waiting(const struct mysql_job *j)
+{
+    return j->stage == MYSQL_QUEUED || (j->deadline >= mysql_clock() && j->started > half_time(j));
 }
 
 /* No thread was free. That is our own trouble, unless it is this very server that holds them: then it hangs. */
@@ -187,7 +198,7 @@ static void give_up(struct vital_probe *p, void *arg)
     found_span((double)m->allowed, span);
     if (!m->job)
         vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: no connection within %s", where, span);
-    else if (m->job->stage == MYSQL_QUEUED)
+    else if (was_left_waiting(m->job))
         end_without_thread(p, m->job);
     else if (m->job->deadline < mysql_clock())
         vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: %s of an earlier attempt still hangs", where,
