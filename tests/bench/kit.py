@@ -411,6 +411,18 @@ class Dns(Server):
         self.wait_open()
 
 
+class Mariadb(Server):
+    core = LOAD_CORE
+
+    def __init__(self):
+        super().__init__()
+        where = ["--no-defaults", f"--datadir={self.dir}/m", "--user=root"]
+        subprocess.run([program("mariadb-install-db", "mariadb-server"), *where, "--skip-test-db"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.start(program("mariadbd", "mariadb-server"), *where, f"--socket={self.dir}/m.sock", f"--port={self.port}", "--bind-address=127.0.0.1",
+                   f"--pid-file={self.dir}/m.pid", "--skip-grant-tables", "--skip-log-error")
+        self.wait_open()
+
+
 class Postgres(Server):
     core = LOAD_CORE
 

@@ -1,7 +1,7 @@
 """Memory, and being there without being noticed."""
 import time
 
-from kit import LOAD_CORE, Blackbox, Dns, Haproxy, Monit, Nginx, Postgres, Redis, Responder, Result, Unavailable, Vitald, cpu_us, exponent, private, probes, pss, rss, sleeps, wait_for
+from kit import LOAD_CORE, Blackbox, Dns, Haproxy, Mariadb, Monit, Nginx, Postgres, Redis, Responder, Result, Unavailable, Vitald, cpu_us, exponent, private, probes, pss, rss, sleeps, wait_for
 
 
 def all_attempted(v, patience=120):
@@ -33,10 +33,11 @@ KINDS = {
     "redis": ('redis: "redis://127.0.0.1:{redis}"', (1000, 10000)),
     "tls": ('tls: {{{{ address: "127.0.0.1:{tls}", tls: {{{{ ca: {ca} }}}} }}}}', (1000, 4000)),
     "memory": ("memory: host", (1000, 10000)),
-    "load": ("load: {{}}", (1000, 10000)),
+    "load": ("load: {{{{}}}}", (1000, 10000)),
     "process": ("process: {{{{ name: python3 }}}}", (1000,)),
     "dns": ('dns: {{{{ name: bench.test, servers: "127.0.0.1:{dns}" }}}}', (1000, 10000)),
     "grpc": ('grpc: "127.0.0.1:{grpc}"', (1000, 10000)),
+    "mysql": ('mysql: "mysql://bench@127.0.0.1:{mysql}/"', (1000,)),
     "postgres": ('postgres: "postgres://postgres@127.0.0.1:{postgres}/postgres"', (1000, 4000)),
     "ping": ("ping: 127.0.0.1", (1000, 10000)),
     "exec": ("exec: [/bin/true]", (1000,)),
@@ -58,9 +59,9 @@ def per_probe(kind, config_of, counts):
 
 def memory_per_probe():
     with Responder(LOAD_CORE) as target, Nginx(LOAD_CORE, tls=True) as tls, Redis() as redis, Dns() as dns, Vitald(listen=Vitald.GRPC) as grpc, \
-            Postgres() as postgres:
+            Postgres() as postgres, Mariadb() as mysql:
         for kind, (body, counts) in KINDS.items():
-            line = body.format(port=target.port, tls=tls.port, redis=redis.port, dns=dns.port, grpc=grpc.grpc_port, postgres=postgres.port, ca=f"{tls.dir}/ca.crt")
+            line = body.format(port=target.port, tls=tls.port, redis=redis.port, dns=dns.port, grpc=grpc.grpc_port, postgres=postgres.port, mysql=mysql.port, ca=f"{tls.dir}/ca.crt")
             yield from per_probe(kind, lambda n, line=line: probes(n, line, interval="1h", timeout="10s"), counts)
 
 
