@@ -83,7 +83,13 @@ static bool thread_broken(const char *what, const char *state, unsigned code, co
 {
     if (!strcasecmp(state, "Yes"))
         return false;
-    const char *is = !strcasecmp(state, "No") ? "is stopped" : !strcasecmp(state, "Connecting") ? "is still connecting" : state;
+    static const struct { const char *state, *text; } words[] = {
+        { "No", "is stopped" }, { "Connecting", "is still connecting" }, { "Preparing", "is about to connect" },
+    };
+    const char *is = state;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strcasecmp(state, words[i].state))
+            is = words[i].text;
     if (code)
         snprintf(room, size, "the %s thread %s: error %u: %s", what, is, code, error);
     else

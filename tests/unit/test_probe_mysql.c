@@ -156,6 +156,9 @@ TEST(columns_in_both_spellings_and_any_order)
     char why[300];
     CHECK(mysql_channel_broken(&c, why, sizeof why));
     CHECK_TEXT(why, "the IO thread is still connecting: error 2003: error connecting");
+    CHECK(READ(&c, { "Slave_IO_Running", "Preparing" }, { "Slave_SQL_Running", "Yes" }, { "Seconds_Behind_Master", NULL }));
+    CHECK(mysql_channel_broken(&c, why, sizeof why));
+    CHECK_TEXT(why, "the IO thread is about to connect");
 }
 
 TEST(rows_without_the_columns)
