@@ -242,8 +242,9 @@ class Vitald(Server):
 
     GRPC = "grpc"        # as `listen`: a second listener, for gRPC
 
-    def __init__(self, config="", listen="", wait=True):
+    def __init__(self, config="", listen="", wait=True, env=None):
         super().__init__()
+        self.env = env or {}
         if listen == self.GRPC:
             self.grpc_port = free_port()
             listen = f" }}\n  - {{ address: '127.0.0.1:{self.grpc_port}', serve: grpc, max_connections: 2000, max_per_source: 2000"
@@ -263,7 +264,8 @@ class Vitald(Server):
     def launch(self):
         arguments = ["-c", self.conf] if self.config is not None else []
         # as root: what it reads anew lies in a directory that is ours alone
-        self.start(os.path.join(BUILD, "vitald"), *arguments, env={"VITALD_USER": "root", "VITALD_LISTEN": f"127.0.0.1:{self.port}", "XDG_RUNTIME_DIR": self.dir})
+        self.start(os.path.join(BUILD, "vitald"), *arguments, env={"VITALD_USER": "root", "VITALD_LISTEN": f"127.0.0.1:{self.port}", "XDG_RUNTIME_DIR": self.dir,
+                                                                      **self.env})
 
     def settle(self, path="/readyz"):
         wait_for(lambda: self.get(path)[0] == 200, f"{path} passes", every=0.05)
@@ -440,6 +442,39 @@ class Postgres(Server):
         self.start(*as_user, f"{homes[-1]}/postgres", "-D", f"{self.dir}/p", "-p", str(self.port), "-h", "127.0.0.1", "-k", self.dir, "-F",
                    "-c", f"max_connections={connections}")
         self.wait_open()
+
+
+class Systemd:
+    """The tests' fake of systemd behind a bus of its own: where there is a real one, its units are not ours to ask a thousand times."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="vb")
+        address = f"unix:path={self.dir}/bus"
+        self.env = {"DBUS_SYSTEM_BUS_ADDRESS": address}
+        source = os.path.join(ROOT, "tests/func/fake_systemd1.c")
+        subprocess.run(["cc", "-O1", "-D_GNU_SOURCE", "-o", f"{self.dir}/fake", source, "-lsystemd"], check=True)
+        with open(f"{self.dir}/bus.conf", "w") as f:
+            f.write(f'<busconfig><type>session</type><listen>{address}</listen><policy context="default"><allow send_destination="*" '
+                    'eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>')
+        with on_core(LOAD_CORE):
+            self.bus = subprocess.Popen([program("dbus-daemon", "dbus-daemon"), f"--config-file={self.dir}/bus.conf", "--nofork"], stderr=subprocess.DEVNULL)
+            wait_for(lambda: os.path.exists(f"{self.dir}/bus"), "the bus listens")
+            self.fake = subprocess.Popen([f"{self.dir}/fake"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **self.env})
+        self.answer()
+        print("set app.service active running simple success 0", file=self.fake.stdin, flush=True)
+        self.answer()
+
+    def answer(self):
+        if not self.fake.stdout.readline():
+            raise RuntimeError("the fake systemd ended")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in (self.fake, self.bus):
+            process.kill()
+            process.wait()
 
 
 def make_certificate(directory):

@@ -1,7 +1,7 @@
 """Memory, and being there without being noticed."""
 import time
 
-from kit import LOAD_CORE, Blackbox, Dns, Haproxy, Mariadb, Monit, Nginx, Postgres, Redis, Responder, Result, Unavailable, Vitald, cpu_us, exponent, private, probes, pss, rss, sleeps, wait_for
+from kit import LOAD_CORE, Blackbox, Dns, Haproxy, Mariadb, Monit, Nginx, Postgres, Redis, Responder, Result, Systemd, Unavailable, Vitald, cpu_us, exponent, private, probes, pss, rss, sleeps, wait_for
 
 
 def all_attempted(v, patience=120):
@@ -41,14 +41,15 @@ KINDS = {
     "postgres": ('postgres: "postgres://postgres@127.0.0.1:{postgres}/postgres"', (1000, 4000)),
     "ping": ("ping: 127.0.0.1", (1000, 10000)),
     "exec": ("exec: [/bin/true]", (1000,)),
+    "unit": ("unit: app.service", (1000, 10000)),
 }
 
 
-def per_probe(kind, config_of, counts):
-    with Vitald("") as v:
+def per_probe(kind, config_of, counts, env):
+    with Vitald("", env=env) as v:
         points = [(0, pss(v.pid))]
     for count in counts:
-        with Vitald("max_in_flight: 1000\nmax_per_address: 200\n" + config_of(count)) as v:
+        with Vitald("max_in_flight: 1000\nmax_per_address: 200\n" + config_of(count), env=env) as v:
             all_attempted(v)
             points.append((count, pss(v.pid)))
     sizes = [(n, (bytes_ - points[0][1]) / n) for n, bytes_ in points[1:]]
@@ -59,10 +60,10 @@ def per_probe(kind, config_of, counts):
 
 def memory_per_probe():
     with Responder(LOAD_CORE) as target, Nginx(LOAD_CORE, tls=True) as tls, Redis() as redis, Dns() as dns, Vitald(listen=Vitald.GRPC) as grpc, \
-            Postgres() as postgres, Mariadb() as mysql:
+            Postgres() as postgres, Mariadb() as mysql, Systemd() as systemd:
         for kind, (body, counts) in KINDS.items():
             line = body.format(port=target.port, tls=tls.port, redis=redis.port, dns=dns.port, grpc=grpc.grpc_port, postgres=postgres.port, mysql=mysql.port, ca=f"{tls.dir}/ca.crt")
-            yield from per_probe(kind, lambda n, line=line: probes(n, line, interval="1h", timeout="10s"), counts)
+            yield from per_probe(kind, lambda n, line=line: probes(n, line, interval="1h", timeout="10s"), counts, systemd.env)
 
 
 def resident():
