@@ -704,6 +704,12 @@ static void host_self(struct vital_probe *p, struct vital_self *self)
     pool_each(add_threads, &self->threads);
 }
 
+static uint64_t host_stood(struct vital_probe *p, uint64_t *until)
+{
+    (void)p;
+    return core_stood(until);
+}
+
 const struct vital_host host_table = {
     .abi = VITAL_ABI,
     .size = sizeof host_table,
@@ -729,6 +735,7 @@ const struct vital_host host_table = {
     .self = host_self,
     .keep = host_keep,
     .close = host_close,
+    .stood = host_stood,
 };
 
 void host_open(void)

@@ -19,7 +19,9 @@ struct heartbeat_conf {
 };
 
 struct heartbeat {
-    uint64_t born, last, beats;      /* last: 0 = none yet */
+    uint64_t last, beats;            /* last: 0 = none yet */
+    uint64_t from;                   /* silence is counted from here: the last beat, or later after a standstill of vitald's own; 0 = not begun */
+    uint64_t stood, excused;         /* what the host told of its standstills; those since the last beat */
     enum vital_class class;
     char text[BEAT_TEXT];
     struct vital_io *alarm;
@@ -60,6 +62,25 @@ static enum vital_class read_status(const char **text)
     return VITAL_PASS;
 }
 
+/* A sender whom nobody could hear was not silent. Whoever waited for us through the first standstill since its beat may need a whole
+ * period to come again; a further one only does not count, so that a dead sender shows even if we stand still again and again. */
+static void excuse(struct vital_probe *p)
+{
+    struct heartbeat *h = p->priv;
+    uint64_t until, stood = p->host->stood(p, &until), gap = stood - h->stood;
+    h->stood = stood;
+    if (!h->from || !gap)
+        return;
+    h->from = h->excused ? h->from + gap : until;
+    h->excused += gap;
+}
+
+static void count_from(struct heartbeat *h, uint64_t now)
+{
+    h->from = now;
+    h->excused = 0;
+}
+
 static void receive(struct vital_probe *p, const char *text, size_t len)
 {
     struct heartbeat *h = p->priv;
@@ -69,9 +90,11 @@ static void receive(struct vital_probe *p, const char *text, size_t len)
     message += strspn(message, " ");
     enum vital_class class = read_status(&message);
     uint64_t now = vital_now(p);
-    bool news = !h->last || class != h->class || now - h->last > ((const struct heartbeat_conf *)p->conf)->max_silence;
+    excuse(p);
+    bool news = !h->last || class != h->class || now - h->from > ((const struct heartbeat_conf *)p->conf)->max_silence;
     h->class = class;
     h->last = now;
+    count_from(h, now);
     h->beats++;
     snprintf(h->text, sizeof h->text, "%s", message);
     if (news)       /* a beat as usual changes nothing that could not wait for the next attempt */
@@ -98,18 +121,30 @@ static void set_alarm(struct vital_probe *p, uint64_t in)
         p->host->keep(h->alarm);
 }
 
-static void report_beat(struct vital_probe *p, uint64_t silence)
+/* ", and vitald itself stood still for 54s of it": nothing when it did not. */
+static const char *own_part(const struct heartbeat *h, char room[BEAT_TEXT])
+{
+    char span[CLOCK_TEXT];
+    if (!h->excused)
+        return "";
+    snprintf(room, BEAT_TEXT, ", and vitald itself stood still for %s of it", clock_span(h->excused, span));
+    return room;
+}
+
+static void report_beat(struct vital_probe *p, uint64_t now)
 {
     const struct heartbeat_conf *c = p->conf;
     const struct heartbeat *h = p->priv;
-    char ago[CLOCK_TEXT], limit[CLOCK_TEXT];
-    clock_span(silence, ago);
+    char ago[CLOCK_TEXT], limit[CLOCK_TEXT], own[BEAT_TEXT];
+    clock_span(now - h->last, ago);
     clock_span(c->max_silence, limit);
-    vital_number(p, SILENCE, (double)silence / 1e6);
-    if (silence > c->max_silence)
-        vital_finish(p, VITAL_FAIL, VITAL_R_SILENT, "last beat %s ago, expected every %s%s%s", ago, limit, *h->text ? "; it said: " : "", h->text);
+    vital_number(p, SILENCE, (double)(now - h->last) / 1e6);
+    if (now - h->from > c->max_silence)
+        vital_finish(p, VITAL_FAIL, VITAL_R_SILENT, "last beat %s ago, expected every %s%s%s%s", ago, limit, own_part(h, own),
+                     *h->text ? "; it said: " : "", h->text);
     else
-        vital_finish(p, h->class, h->class == VITAL_PASS ? VITAL_R_OK : VITAL_R_BAD_STATUS, "%s%slast beat %s ago", h->text, *h->text ? "; " : "", ago);
+        vital_finish(p, h->class, h->class == VITAL_PASS ? VITAL_R_OK : VITAL_R_BAD_STATUS, "%s%slast beat %s ago%s", h->text, *h->text ? "; " : "", ago,
+                     own_part(h, own));
 }
 
 static void report_none(struct vital_probe *p, uint64_t waited, uint64_t grace)
@@ -129,14 +164,15 @@ static void start(struct vital_probe *p)
     const struct heartbeat_conf *c = p->conf;
     struct heartbeat *h = p->priv;
     uint64_t now = vital_now(p), grace = c->grace ? c->grace : c->max_silence;
-    if (!h->born)
-        h->born = now;
-    uint64_t since = now - (h->last ? h->last : h->born), allowed = h->last ? c->max_silence : grace;
+    excuse(p);
+    if (!h->from)
+        count_from(h, now);
+    uint64_t since = now - h->from, allowed = h->last ? c->max_silence : grace;
     vital_number(p, BEATS, h->beats);
     if (since <= allowed)
         set_alarm(p, allowed - since);
     if (h->last)
-        report_beat(p, since);
+        report_beat(p, now);
     else
         report_none(p, since, grace);
 }
@@ -148,7 +184,8 @@ const struct vital_module heartbeat_module = {
     .manual =
         "A job, script or program says that it is alive: `vitalctl beat NAME`, at the end of a cron job for example. A text may follow; when it begins with ok, "
         "warn or fail (\"warn: queue is long\") that is its status, until the next beat. Without a beat for `max_silence` the probe fails, and it looks at "
-        "that very moment, not at its next turn.\n\n"
+        "that very moment, not at its next turn. While vitald itself stands still for more than a second (stopped, or without a processor) nobody can be heard: "
+        "that time is no silence, and from the end of the first such spell since the last beat a sender has a whole `max_silence` again. A later one counts as little, but gives nothing anew.\n\n"
         "vitald keeps no beats over a restart. Until the first one comes the probe has the state of `at_start`, for as long as `grace`: warn, so that neither a "
         "restart of vitald turns everything red nor silence looks green. Give `at_start: fail` where nothing may count on a worker that was never heard of.",
     .opts = rows,

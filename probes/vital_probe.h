@@ -320,6 +320,9 @@ struct vital_host {
     void (*self)(struct vital_probe *, struct vital_self *);
     void (*keep)(struct vital_io *);          /* it outlives the attempt */
     void (*close)(struct vital_io *);         /* NULL is fine */
+    /* How long vitald itself has stood still since it began, stopped or without a processor: only spells of more than a second,
+     * and nothing that the machine slept. `until`: when it last went on, 0 = never. For what measures the silence of others. */
+    uint64_t (*stood)(struct vital_probe *, uint64_t *until);
 };
 
 /* Reads so at the place of use: vital_finish(p, VITAL_FAIL, VITAL_R_REFUSED, "..."). */

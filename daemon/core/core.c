@@ -88,6 +88,8 @@ void core_stalled(uint64_t gap)
     char span[CLOCK_TEXT], text[64 + CLOCK_TEXT];
     engine.stats.stalls++;
     engine.stalled = gap;
+    engine.stood += gap;
+    engine.stood_until = now;
     engine.stall_left = 0;
     for (uint32_t i = 0; i < engine.world->conf->probe_count; i++) {
         struct probe *p = engine.world->probes[i];
@@ -102,6 +104,13 @@ void core_stalled(uint64_t gap)
     snprintf(text, sizeof text, "stalled for %s: deadlines are shifted", clock_span(gap, span));
     journal_add(JOURNAL_SELF, "vitald", "", "stalled", "", text);
     engine_log(LOG_WARNING, "self", NULL, text);
+}
+
+uint64_t core_stood(uint64_t *until)
+{
+    engine_catch_up(clock_now());
+    *until = engine.stood_until;
+    return engine.stood;
 }
 
 void engine_settle(uint64_t now)

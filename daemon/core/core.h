@@ -36,6 +36,7 @@ uint64_t core_generation(void);                          /* grows with every ado
 void core_publish(uint64_t now);
 bool core_busy(void);                                    /* starts are waiting for the next turn's budget */
 void core_stalled(uint64_t gap);                         /* our own loop stood still that long (above 1 s) */
+uint64_t core_stood(uint64_t *until);                    /* all such time together; until: when the last of it ended, 0 = never */
 
 /* ---- verdicts: from memory, O(1) when nothing changed ----
  *

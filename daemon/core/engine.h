@@ -40,6 +40,7 @@ struct engine {
     uint64_t expected;               /* the turn is to begin by then */
     uint64_t slept;                  /* clock_slept() when that was decided */
     uint64_t stalled;                /* size of the recent stall, 0 = none */
+    uint64_t stood, stood_until;     /* all stalls together; when the last one ended */
     bool stall_noticed;              /* in this turn */
     uint32_t stall_left;             /* probes without an outcome since then */
     bool serving;                    /* inside hooks.serve_ready */

@@ -78,6 +78,7 @@ static struct fake {
     struct vital_io *ios[FAKE_IOS];
     unsigned io_count;
     struct vital_self self;
+    uint64_t stood, stood_until;        /* vitald's own standstills */
     char diag[1024];                    /* the last finding of prepare(): "option: text" */
     unsigned errors, warnings;
     char *argv[64];                     /* of the last child */
@@ -291,6 +292,12 @@ static inline struct vital_io *fake_file(struct vital_probe *p, enum vital_file_
 }
 
 static inline void fake_self(struct vital_probe *p, struct vital_self *s) { (void)p; *s = fake.self; }
+static inline uint64_t fake_stood(struct vital_probe *p, uint64_t *until)
+{
+    (void)p;
+    *until = fake.stood_until;
+    return fake.stood;
+}
 static inline void fake_keep(struct vital_io *io) { io->kept = true; }
 
 static inline void fake_drop(struct vital_io *io)
@@ -545,7 +552,7 @@ __attribute__((sentinel)) static inline void fake_probe(const struct vital_modul
     fake.host = (struct vital_host){
         VITAL_ABI, sizeof(struct vital_host), fake_now, fake_left, fake_finish, fake_report, fake_log, fake_reveal,
         fake_match, fake_nudge, fake_watch, fake_timer, fake_resolve, fake_dial, fake_write, fake_starttls,
-        fake_stream_info, fake_certificates, fake_submit, fake_spawn, fake_file, fake_self, fake_keep, fake_drop,
+        fake_stream_info, fake_certificates, fake_submit, fake_spawn, fake_file, fake_self, fake_keep, fake_drop, fake_stood,
     };
     fake.module = m;
     fake.now = 1000000;

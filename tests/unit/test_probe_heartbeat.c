@@ -53,6 +53,77 @@ TEST(the_moment_of_silence_is_an_edge)
     fake_end();
 }
 
+static void stand_still(uint64_t period)
+{
+    fake.now += period;
+    fake.stood += period;
+    fake.stood_until = fake.now;
+}
+
+TEST(our_own_standstill_is_nobody_elses_silence)
+{
+    fake_probe(&heartbeat_module, "max_silence", "30s", NULL);
+    stand_still(500 * USEC_S);                  /* before it all */
+    beat("");
+    attempt(VITAL_PASS, VITAL_R_OK);
+    fake.now += 20 * USEC_S;
+    stand_still(54 * USEC_S);
+    attempt(VITAL_PASS, VITAL_R_OK);
+    CHECK_TEXT(fake.text, "last beat 1m14s ago, and vitald itself stood still for 54s of it");
+    CHECK_INT(fake_number("silence_seconds"), 74);
+    fake.now += 30 * USEC_S;                    /* whoever waited for us has all of its time again */
+    attempt(VITAL_PASS, VITAL_R_OK);
+    fake.now += 1;
+    attempt(VITAL_FAIL, VITAL_R_SILENT);
+    CHECK_TEXT(fake.text, "last beat 1m44s ago, expected every 30s, and vitald itself stood still for 54s of it");
+    beat("");
+    CHECK_INT(fake.nudges, 2);
+    attempt(VITAL_PASS, VITAL_R_OK);
+    CHECK_TEXT(fake.text, "last beat 0us ago");
+    fake_end();
+}
+
+TEST(a_dead_sender_shows_though_we_stand_still_again_and_again)
+{
+    fake_probe(&heartbeat_module, "max_silence", "30s", NULL);
+    beat("");
+    stand_still(2 * USEC_S);
+    attempt(VITAL_PASS, VITAL_R_OK);
+    for (int i = 0; i < 3; i++) {
+        fake.now += 10 * USEC_S;
+        stand_still(2 * USEC_S);
+        attempt(VITAL_PASS, VITAL_R_OK);
+    }
+    fake.now += 1;
+    attempt(VITAL_FAIL, VITAL_R_SILENT);
+    fake_end();
+}
+
+TEST(a_beat_that_waited_for_us_is_as_usual)
+{
+    fake_probe(&heartbeat_module, "max_silence", "30s", NULL);
+    beat("");
+    attempt(VITAL_PASS, VITAL_R_OK);
+    stand_still(54 * USEC_S);
+    beat("");
+    CHECK_INT(fake.nudges, 1);
+    attempt(VITAL_PASS, VITAL_R_OK);
+    CHECK_TEXT(fake.text, "last beat 0us ago");
+    fake_end();
+}
+
+TEST(the_first_beat_is_waited_for_by_our_own_time_too)
+{
+    fake_probe(&heartbeat_module, "max_silence", "30s", "grace", "1m", NULL);
+    attempt(VITAL_WARN, VITAL_R_STARTING);
+    fake.now += 59 * USEC_S;
+    stand_still(40 * USEC_S);
+    attempt(VITAL_WARN, VITAL_R_STARTING);
+    fake.now += 61 * USEC_S;
+    attempt(VITAL_FAIL, VITAL_R_SILENT);
+    fake_end();
+}
+
 TEST(the_first_beat_is_waited_for)
 {
     fake_probe(&heartbeat_module, "max_silence", "30s", "grace", "1m", NULL);

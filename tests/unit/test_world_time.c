@@ -115,6 +115,24 @@ TEST(what_the_machine_slept_is_no_stall_of_ours)
     kit_close();
 }
 
+TEST(all_standstills_together_are_known_to_whoever_measures_silence)
+{
+    struct kit_world w = three(0);
+    begin(&w);
+    kit_pass_time(5 * USEC_S);
+    uint64_t until = 1;
+    CHECK_INT(core_stood(&until), 0);
+    CHECK_INT(until, 0);
+    kit_time = engine.expected + 54 * USEC_S;
+    CHECK_INT(core_stood(&until), 54 * USEC_S); /* known before anybody else asks */
+    CHECK_INT(until, kit_time);
+    kit_pass_time(5 * USEC_S);
+    kit_time = engine.expected + 2 * USEC_S;
+    CHECK_INT(core_stood(&until), 56 * USEC_S);
+    CHECK_INT(until, kit_time);
+    kit_close();
+}
+
 /* ---- the edges of its life ---- */
 
 TEST(before_the_first_configuration_there_is_nothing)
