@@ -55,7 +55,7 @@ LOADED  := $(HEAVY) skeleton
 LIBS    := -levent -lssl -lcrypto -lyaml -lpcre2-8 -lnghttp2 -lpthread -lm
 
 LIB_SRC := $(wildcard daemon/base/*.c daemon/io/*.c daemon/config/*.c daemon/core/*.c daemon/view/*.c daemon/front/*.c) \
-           $(filter-out $(LOADED:%=probes/%.c) $(wildcard $(KNOWN:%=probes/%_*.c)) probes/found.c,$(wildcard probes/*.c)) \
+           $(filter-out $(LOADED:%=probes/%.c) $(wildcard $(KNOWN:%=probes/%_*.c)),$(wildcard probes/*.c)) \
            $(filter-out daemon/main.c,$(wildcard daemon/*.c))
 CTL_SRC := $(wildcard daemon/ctl/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o) $(B)/obj/page_assets.o

@@ -63,9 +63,9 @@ struct mount {
 
 struct disk {
     bool space_was[2], inodes_was[2];
-    struct judge judge;
+    struct found found;
     struct mount mount;
-    char good[JUDGE_TEXT];
+    char good[FOUND_TEXT];
     uint64_t write_began;
     int table;                  /* /proc/self/mountinfo, for the watch; fd + 1, 0 = none */
     struct vital_io *watch;
@@ -74,10 +74,10 @@ struct disk {
 static bool prepare(void *conf, struct vital_diag *diag)
 {
     const struct disk_conf *c = conf;
-    struct judge_limit space = { .warn = &c->warn_below, .fail = &c->fail_below };
-    struct judge_limit inodes = { .warn = &c->inodes_warn_below, .fail = &c->inodes_fail_below };
-    judge_prepare(&space, diag, "warn_below", "fail_below");
-    judge_prepare(&inodes, diag, "inodes_warn_below", "inodes_fail_below");
+    struct found_limit space = { .warn = &c->warn_below, .fail = &c->fail_below };
+    struct found_limit inodes = { .warn = &c->inodes_warn_below, .fail = &c->inodes_fail_below };
+    found_prepare(&space, diag, "warn_below", "fail_below");
+    found_prepare(&inodes, diag, "inodes_warn_below", "inodes_fail_below");
     return true;
 }
 
@@ -173,14 +173,14 @@ static void release(struct vital_probe *p)
 
 /* ---- judging ---- */
 
-static void judge_mount(struct judge *j, const struct disk_conf *c, const struct mount *m)
+static void judge_mount(struct found *found, const struct disk_conf *c, const struct mount *m)
 {
     if (c->mounted && !m->exact)
-        judge_add(j, VITAL_FAIL, VITAL_R_NOT_FOUND, "nothing is mounted on %s", c->path);
+        found_add(found, VITAL_FAIL, VITAL_R_NOT_FOUND, "nothing is mounted on %s", c->path);
     if (m->broken)
-        judge_add(j, VITAL_FAIL, VITAL_R_READ_ONLY, "the file system of %s stopped all writing after an error; the kernel's log knows which", c->path);
+        found_add(found, VITAL_FAIL, VITAL_R_READ_ONLY, "the file system of %s stopped all writing after an error; the kernel's log knows which", c->path);
     else if (m->read_only && !m->by_nature && c->read_only != READ_ONLY_OK)
-        judge_add(j, read_only_class[c->read_only], VITAL_R_READ_ONLY, "the file system of %s is read-only", c->path);
+        found_add(found, read_only_class[c->read_only], VITAL_R_READ_ONLY, "the file system of %s is read-only", c->path);
 }
 
 /* Percentages as df has them: of what is used and what we could still use; the part that is reserved for root is neither. */
@@ -188,37 +188,39 @@ static void judge_space(struct vital_probe *p, const struct vital_file *f)
 {
     const struct disk_conf *c = p->conf;
     struct disk *d = p->priv;
-    struct judge_limit l = { &c->warn_below, &c->fail_below, d->space_was, false, JUDGE_BYTES };
+    struct found_limit l = { &c->warn_below, &c->fail_below, d->space_was, false };
     double unit = (double)f->block_size, available = (double)f->blocks_available * unit;
     double used = f->blocks > f->blocks_free ? (double)(f->blocks - f->blocks_free) * unit : 0;
     double size = used + available, ratio = size > 0 ? available / size : 0;
-    char total[JUDGE_AMOUNT];
+    char total[FOUND_AMOUNT];
     vital_number(p, SIZE, size);
     vital_number(p, AVAILABLE, available);
     vital_number(p, RATIO, ratio);
-    judge_bytes(size, total);
+    found_bytes(size, total);
     snprintf(d->good, sizeof d->good, "%.0f%% of %s free on %.200s (%s)", 100 * ratio, total, c->path, d->mount.known ? d->mount.type : "type unknown");
-    judge_number(&d->judge, &l, available, size, VITAL_R_THRESHOLD, "%.0f%% of %s free on %.200s", 100 * ratio, total, c->path);
+    found_beyond(&d->found, &l, &(struct found_measure){ FOUND_BYTES, available, size, VITAL_R_THRESHOLD },
+                 "%.0f%% of %s free on %.200s", 100 * ratio, total, c->path);
 }
 
 static void judge_inodes(struct vital_probe *p, const struct vital_file *f)
 {
     const struct disk_conf *c = p->conf;
     struct disk *d = p->priv;
-    struct judge_limit l = { &c->inodes_warn_below, &c->inodes_fail_below, d->inodes_was, false, JUDGE_COUNT };
+    struct found_limit l = { &c->inodes_warn_below, &c->inodes_fail_below, d->inodes_was, false };
     if (!f->inodes)         /* btrfs and others make them as they go */
         return;
     double all = (double)f->inodes, left = (double)f->inodes_free;
     vital_number(p, INODES, all);
     vital_number(p, INODES_FREE, left);
     vital_number(p, INODES_RATIO, left / all);
-    judge_number(&d->judge, &l, left, all, VITAL_R_THRESHOLD, "%.0f%% of %.0f inodes free on %.200s", 100 * left / all, all, c->path);
+    found_beyond(&d->found, &l, &(struct found_measure){ FOUND_COUNT, left, all, VITAL_R_THRESHOLD },
+                 "%.0f%% of %.0f inodes free on %.200s", 100 * left / all, all, c->path);
 }
 
 static void finish(struct vital_probe *p)
 {
     struct disk *d = p->priv;
-    judge_finish(p, &d->judge, "%s", d->good);
+    judge_finish(p, &d->found, "%s", d->good);
 }
 
 static void written(struct vital_probe *p, const struct vital_file *f, void *arg)
@@ -226,9 +228,9 @@ static void written(struct vital_probe *p, const struct vital_file *f, void *arg
     (void)arg;
     const struct disk_conf *c = p->conf;
     struct disk *d = p->priv;
-    char what[JUDGE_TEXT];
+    char what[FOUND_TEXT];
     snprintf(what, sizeof what, "write test in %.300s", c->write_test);
-    if (judge_file(&d->judge, f, what))
+    if (judge_file(&d->found, f, what))
         vital_number(p, WRITE_SECONDS, (double)(vital_now(p) - d->write_began) / 1e6);
     finish(p);
 }
@@ -238,7 +240,7 @@ static void measured(struct vital_probe *p, const struct vital_file *f, void *ar
     (void)arg;
     const struct disk_conf *c = p->conf;
     struct disk *d = p->priv;
-    bool fine = judge_file(&d->judge, f, c->path);
+    bool fine = judge_file(&d->found, f, c->path);
     if (fine && !f->blocks)
         snprintf(d->good, sizeof d->good, "%.200s is on %s, which has no size", c->path, d->mount.known ? d->mount.type : "a file system");
     else if (fine && d->mount.by_nature)
@@ -259,13 +261,13 @@ static void start(struct vital_probe *p)
 {
     const struct disk_conf *c = p->conf;
     struct disk *d = p->priv;
-    d->judge = (struct judge){ .class = VITAL_PASS };
+    d->found = (struct found){ .class = VITAL_PASS };
     look_up_now(&d->mount, c->path);
     if (c->watch)
         watch_mounts(p);
-    judge_mount(&d->judge, c, &d->mount);
+    judge_mount(&d->found, c, &d->mount);
     if (d->mount.automount) { /* looking inside would mount it */
-        judge_finish(p, &d->judge, "%.200s is an automount point with nothing mounted: left alone", c->path);
+        judge_finish(p, &d->found, "%.200s is an automount point with nothing mounted: left alone", c->path);
         return;
     }
     p->host->file(p, VITAL_STATFS, c->path, measured, NULL);

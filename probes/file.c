@@ -22,7 +22,7 @@ struct file_conf {
     const struct vital_regex *matches, *matches_not;
 };
 
-struct file { struct judge judge; char good[JUDGE_TEXT]; };
+struct file { struct found found; char good[FOUND_TEXT]; };
 
 static const struct vital_opt rows[] = {
     VITAL_OPT(struct file_conf, path, STRING, .flags = VITAL_BARE | VITAL_TARGET | VITAL_REQUIRED | VITAL_PATHNAME,
@@ -77,21 +77,21 @@ static bool prepare(void *conf, struct vital_diag *diag)
 static void finish(struct vital_probe *p)
 {
     struct file *f = p->priv;
-    judge_finish(p, &f->judge, "%s", f->good);
+    judge_finish(p, &f->found, "%s", f->good);
 }
 
 static void judge_content(struct vital_probe *p, const struct vital_file *f)
 {
     const struct file_conf *c = p->conf;
-    struct judge *j = &((struct file *)p->priv)->judge;
+    struct found *found = &((struct file *)p->priv)->found;
     const char *part = f->cut ? " in its first 64 KiB" : "";
     const char *data = f->data ? f->data : "";
     if (c->contains && !memmem(data, f->len, c->contains, strlen(c->contains)))
-        judge_add(j, VITAL_FAIL, VITAL_R_MISMATCH, "%.200s does not contain \"%.60s\"%s", c->path, c->contains, part);
+        found_add(found, VITAL_FAIL, VITAL_R_MISMATCH, "%.200s does not contain \"%.60s\"%s", c->path, c->contains, part);
     if (c->matches && !p->host->match(p, c->matches, data, f->len))
-        judge_add(j, VITAL_FAIL, VITAL_R_MISMATCH, "%.200s does not match the expression%s", c->path, part);
+        found_add(found, VITAL_FAIL, VITAL_R_MISMATCH, "%.200s does not match the expression%s", c->path, part);
     if (c->matches_not && p->host->match(p, c->matches_not, data, f->len))
-        judge_add(j, VITAL_FAIL, VITAL_R_MISMATCH, "%.200s matches the expression that it must not%s", c->path, part);
+        found_add(found, VITAL_FAIL, VITAL_R_MISMATCH, "%.200s matches the expression that it must not%s", c->path, part);
 }
 
 static void content_read(struct vital_probe *p, const struct vital_file *f, void *arg)
@@ -99,7 +99,7 @@ static void content_read(struct vital_probe *p, const struct vital_file *f, void
     (void)arg;
     const struct file_conf *c = p->conf;
     struct file *priv = p->priv;
-    if (judge_file(&priv->judge, f, c->path))
+    if (judge_file(&priv->found, f, c->path))
         judge_content(p, f);
     finish(p);
 }
@@ -107,29 +107,29 @@ static void content_read(struct vital_probe *p, const struct vital_file *f, void
 static void judge_age(struct vital_probe *p, const struct vital_file *f, char text[CLOCK_TEXT])
 {
     const struct file_conf *c = p->conf;
-    struct judge *j = &((struct file *)p->priv)->judge;
+    struct found *found = &((struct file *)p->priv)->found;
     uint64_t now = clock_wall();
     uint64_t age = now > f->mtime_us ? now - f->mtime_us : 0;       /* a time in the future is no age */
     char limit[CLOCK_TEXT];
     vital_number(p, AGE, (double)age / 1e6);
     clock_span(age, text);
     if (c->min_age && age < c->min_age)
-        judge_add(j, VITAL_FAIL, VITAL_R_AGE, "%.200s changed %s ago, expected at least %s", c->path, text, clock_span(c->min_age, limit));
+        found_add(found, VITAL_FAIL, VITAL_R_AGE, "%.200s changed %s ago, expected at least %s", c->path, text, clock_span(c->min_age, limit));
     if (c->max_age && age > c->max_age)
-        judge_add(j, VITAL_FAIL, VITAL_R_AGE, "%.200s changed %s ago, expected at most %s", c->path, text, clock_span(c->max_age, limit));
+        found_add(found, VITAL_FAIL, VITAL_R_AGE, "%.200s changed %s ago, expected at most %s", c->path, text, clock_span(c->max_age, limit));
 }
 
-static void judge_size(struct vital_probe *p, const struct vital_file *f, char text[JUDGE_AMOUNT])
+static void judge_size(struct vital_probe *p, const struct vital_file *f, char text[FOUND_AMOUNT])
 {
     const struct file_conf *c = p->conf;
-    struct judge *j = &((struct file *)p->priv)->judge;
-    char limit[JUDGE_AMOUNT];
+    struct found *found = &((struct file *)p->priv)->found;
+    char limit[FOUND_AMOUNT];
     vital_number(p, SIZE, f->size);
-    judge_bytes((double)f->size, text);
+    found_bytes((double)f->size, text);
     if (f->size < c->min_size)
-        judge_add(j, VITAL_FAIL, VITAL_R_THRESHOLD, "%.200s has %s, expected at least %s", c->path, text, judge_bytes((double)c->min_size, limit));
+        found_add(found, VITAL_FAIL, VITAL_R_THRESHOLD, "%.200s has %s, expected at least %s", c->path, text, found_bytes((double)c->min_size, limit));
     if (c->max_size && f->size > c->max_size)
-        judge_add(j, VITAL_FAIL, VITAL_R_THRESHOLD, "%.200s has %s, expected at most %s", c->path, text, judge_bytes((double)c->max_size, limit));
+        found_add(found, VITAL_FAIL, VITAL_R_THRESHOLD, "%.200s has %s, expected at most %s", c->path, text, found_bytes((double)c->max_size, limit));
 }
 
 static const char *type_name(uint64_t kind)
@@ -144,13 +144,13 @@ static void judge_present(struct vital_probe *p, const struct vital_file *f)
 {
     const struct file_conf *c = p->conf;
     struct file *priv = p->priv;
-    char age[CLOCK_TEXT], size[JUDGE_AMOUNT];
+    char age[CLOCK_TEXT], size[FOUND_AMOUNT];
     uint64_t want = has_content_check(c) ? S_IFREG : type_modes[c->type];
     judge_age(p, f, age);
     judge_size(p, f, size);
     snprintf(priv->good, sizeof priv->good, "%.200s: %s, changed %s ago", c->path, size, age);
     if (want && f->kind != want) {
-        judge_add(&priv->judge, VITAL_FAIL, VITAL_R_MISMATCH, "%.200s is a %s, expected a %s", c->path, type_name(f->kind), type_name(want));
+        found_add(&priv->found, VITAL_FAIL, VITAL_R_MISMATCH, "%.200s is a %s, expected a %s", c->path, type_name(f->kind), type_name(want));
         finish(p);
     } else if (has_content_check(c)) {
         p->host->file(p, VITAL_READFILE, c->path, content_read, NULL);
@@ -167,7 +167,7 @@ static void looked(struct vital_probe *p, const struct vital_file *f, void *arg)
     bool absent = !f->hung && (f->error == ENOENT || f->error == ENOTDIR);
     if (!c->exists && absent) {
         vital_finish(p, VITAL_PASS, VITAL_R_OK, "%.300s does not exist", c->path);
-    } else if (!judge_file(&priv->judge, f, c->path)) {
+    } else if (!judge_file(&priv->found, f, c->path)) {
         finish(p);
     } else if (!c->exists) {
         vital_finish(p, VITAL_FAIL, VITAL_R_MISMATCH, "%.300s exists, and must not", c->path);
@@ -180,7 +180,7 @@ static void start(struct vital_probe *p)
 {
     const struct file_conf *c = p->conf;
     struct file *priv = p->priv;
-    *priv = (struct file){ .judge = { .class = VITAL_PASS } };
+    *priv = (struct file){ .found = { .class = VITAL_PASS } };
     p->host->file(p, VITAL_STAT, c->path, looked, NULL);
 }
 

@@ -44,16 +44,6 @@ bool found_finish(struct vital_probe *p, const struct found *f)
 
 /* ---- limits ------------------------------------------------------------------------------------------------- */
 
-bool found_has_ceiling(const struct found_ceiling *c)
-{
-    return c->warn_above.set || c->fail_above.set;
-}
-
-bool found_has_floor(const struct found_floor *f)
-{
-    return f->warn_below.set || f->fail_below.set;
-}
-
 static void limit_text(const struct vital_threshold *t, double value, enum found_unit unit, char room[FOUND_AMOUNT])
 {
     if (t->percent)
@@ -71,62 +61,94 @@ static double measured(const struct vital_threshold *t, const struct found_measu
     return t->percent ? 100 * m->part / m->whole : m->part;
 }
 
-/* "fails above 95%", or, when only the hysteresis still holds it, "fails until 90%". */
-static void finding(struct found *f, const struct vital_threshold *t, bool fails, bool above, const struct found_measure *m, const char *fmt,
-                    va_list args)
-{
-    char text[FOUND_TEXT], limit[FOUND_AMOUNT];
-    double value = measured(t, m);
-    bool held = above ? value <= t->enter : value >= t->enter;
-    int used = vsnprintf(text, sizeof text - 64, fmt, args);
-    size_t at = used < 0 ? 0 : (size_t)used < sizeof text - 64 ? (size_t)used : sizeof text - 65;
-    limit_text(t, held ? t->leave : t->enter, m->unit, limit);
-    snprintf(text + at, sizeof text - at, ", %s %s %s", fails ? "fails" : "warns", held ? "until" : above ? "above" : "below", limit);
-    note(f, fails ? VITAL_FAIL : VITAL_WARN, m->reason, text);
-}
-
 static bool is_beyond(const struct vital_threshold *t, bool above, const struct found_measure *m, bool *was)
 {
     if (t->percent && m->whole <= 0)
         return *was = false;
-    return above ? vital_above(t, measured(t, m), was) : vital_below(t, measured(t, m), was);
+    return (above ? vital_above : vital_below)(t, measured(t, m), was);
+}
+
+/* "fails above 95%", or, when only the hysteresis still holds it, "fails until 90%". */
+static bool find(struct found *f, const struct found_limit *l, const struct found_measure *m, const char *fmt, va_list args)
+{
+    bool warns = is_beyond(l->warn, l->above, m, &l->was[0]), fails = is_beyond(l->fail, l->above, m, &l->was[1]);
+    if (!warns && !fails)
+        return false;
+    const struct vital_threshold *t = fails ? l->fail : l->warn;
+    double value = measured(t, m);
+    bool held = l->above ? value <= t->enter : value >= t->enter;
+    char text[FOUND_TEXT], limit[FOUND_AMOUNT];
+    int used = vsnprintf(text, sizeof text - 64, fmt, args);
+    size_t at = used < 0 ? 0 : (size_t)used < sizeof text - 64 ? (size_t)used : sizeof text - 65;
+    limit_text(t, held ? t->leave : t->enter, m->unit, limit);
+    snprintf(text + at, sizeof text - at, ", %s %s %s", fails ? "fails" : "warns", held ? "until" : l->above ? "above" : "below", limit);
+    note(f, fails ? VITAL_FAIL : VITAL_WARN, m->reason, text);
+    return true;
+}
+
+bool found_beyond(struct found *f, const struct found_limit *l, const struct found_measure *m, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    bool beyond = find(f, l, m, fmt, args);
+    va_end(args);
+    return beyond;
+}
+
+void found_prepare(const struct found_limit *l, struct vital_diag *diag, const char *warn_option, const char *fail_option)
+{
+    const struct vital_threshold *warn = l->warn, *fail = l->fail;
+    if (warn->set && fail->set && warn->percent == fail->percent && (l->above ? warn->enter > fail->enter : warn->enter < fail->enter))
+        diag->warning(diag, warn_option, "never comes into play: %s is reached before it", fail_option);
+}
+
+/* ---- limits in pairs ---------------------------------------------------------------------------------------- */
+
+const char *const found_severities[] = { "ignore", "warn", "fail", NULL };
+
+bool found_has_ceiling(const struct found_ceiling *c)
+{
+    return c->warn_above.set || c->fail_above.set;
+}
+
+bool found_has_floor(const struct found_floor *f)
+{
+    return f->warn_below.set || f->fail_below.set;
 }
 
 bool found_above(struct found *f, const struct found_ceiling *c, bool was[2], const struct found_measure *m, const char *fmt, ...)
 {
-    bool warns = is_beyond(&c->warn_above, true, m, &was[0]), fails = is_beyond(&c->fail_above, true, m, &was[1]);
-    if (!warns && !fails)
-        return false;
+    const struct found_limit l = { &c->warn_above, &c->fail_above, was, true };
     va_list args;
     va_start(args, fmt);
-    finding(f, fails ? &c->fail_above : &c->warn_above, fails, true, m, fmt, args);
+    bool beyond = find(f, &l, m, fmt, args);
     va_end(args);
-    return true;
+    return beyond;
 }
 
 bool found_below(struct found *f, const struct found_floor *c, bool was[2], const struct found_measure *m, const char *fmt, ...)
 {
-    bool warns = is_beyond(&c->warn_below, false, m, &was[0]), fails = is_beyond(&c->fail_below, false, m, &was[1]);
-    if (!warns && !fails)
-        return false;
+    const struct found_limit l = { &c->warn_below, &c->fail_below, was, false };
     va_list args;
     va_start(args, fmt);
-    finding(f, fails ? &c->fail_below : &c->warn_below, fails, false, m, fmt, args);
+    bool beyond = find(f, &l, m, fmt, args);
     va_end(args);
-    return true;
+    return beyond;
 }
 
 /* ---- amounts ------------------------------------------------------------------------------------------------ */
 
 const char *found_bytes(double bytes, char room[FOUND_AMOUNT])
 {
-    static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB" };
+    static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
     unsigned i = 0;
     while (bytes >= 1023.5 && i + 1 < sizeof units / sizeof *units) {
         bytes /= 1024;
         i++;
     }
-    snprintf(room, FOUND_AMOUNT, bytes >= 99.5 || !i ? "%.0f %s" : "%.1f %s", bytes, units[i]);
+    char tenths[FOUND_AMOUNT];
+    snprintf(tenths, sizeof tenths, bytes >= 99.5 ? "%.0f.0" : "%.1f", bytes);
+    snprintf(room, FOUND_AMOUNT, "%.*s %s", (int)(strlen(tenths) - (tenths[strlen(tenths) - 1] == '0' ? 2 : 0)), tenths, units[i]);
     return room;
 }
 

@@ -46,12 +46,12 @@ static const struct vital_number numbers[] = {
 static bool prepare(void *conf, struct vital_diag *diag)
 {
     const struct load_conf *c = conf;
-    struct judge_limit load = { .warn = &c->warn_above, .fail = &c->fail_above, .above = true };
-    struct judge_limit cpu = { .warn = &c->cpu_warn_above, .fail = &c->cpu_fail_above, .above = true };
-    struct judge_limit io = { .warn = &c->io_warn_above, .fail = &c->io_fail_above, .above = true };
-    judge_prepare(&load, diag, "warn_above", "fail_above");
-    judge_prepare(&cpu, diag, "cpu_warn_above", "cpu_fail_above");
-    judge_prepare(&io, diag, "io_warn_above", "io_fail_above");
+    struct found_limit load = { .warn = &c->warn_above, .fail = &c->fail_above, .above = true };
+    struct found_limit cpu = { .warn = &c->cpu_warn_above, .fail = &c->cpu_fail_above, .above = true };
+    struct found_limit io = { .warn = &c->io_warn_above, .fail = &c->io_fail_above, .above = true };
+    found_prepare(&load, diag, "warn_above", "fail_above");
+    found_prepare(&cpu, diag, "cpu_warn_above", "cpu_fail_above");
+    found_prepare(&io, diag, "io_warn_above", "io_fail_above");
     return true;
 }
 
@@ -96,17 +96,18 @@ static bool read_pressure(const struct place *place, const char *what, double *s
     return fine;
 }
 
-static void judge_pressure(struct vital_probe *p, struct judge *j, const struct place *place, const char *what, unsigned row,
-                           const struct judge_limit *l)
+static void judge_pressure(struct vital_probe *p, struct found *found, const struct place *place, const char *what, unsigned row,
+                           const struct found_limit *l)
 {
     double some;
     const char *where = place->quota ? cgroup_name(&place->cgroup) : "the host";
     const char *noun = row == CPU_PRESSURE ? "a processor" : "a disk";
     if (read_pressure(place, what, &some)) {
         vital_number(p, row, some);
-        judge_number(j, l, some, 1, VITAL_R_THRESHOLD, "some task waited for %s %.0f%% of the last 10s on %.200s", noun, 100 * some, where);
+        found_beyond(found, l, &(struct found_measure){ FOUND_COUNT, some, 1, VITAL_R_THRESHOLD },
+                     "some task waited for %s %.0f%% of the last 10s on %.200s", noun, 100 * some, where);
     } else if (l->warn->set || l->fail->set) {
-        judge_add(j, VITAL_WARN, VITAL_R_NOT_AVAILABLE, "%s pressure cannot be read on %.200s: the kernel offers no PSI there", what, where);
+        found_add(found, VITAL_WARN, VITAL_R_NOT_AVAILABLE, "%s pressure cannot be read on %.200s: the kernel offers no PSI there", what, where);
     }
 }
 
@@ -122,11 +123,11 @@ static void start(struct vital_probe *p)
 {
     const struct load_conf *c = p->conf;
     struct load *priv = p->priv;
-    struct judge j = { .class = VITAL_PASS };
+    struct found found = { .class = VITAL_PASS };
     struct place place = { .quota = false };
-    struct judge_limit load_limit = { &c->warn_above, &c->fail_above, priv->load_was, true, JUDGE_COUNT };
-    struct judge_limit cpu_limit = { &c->cpu_warn_above, &c->cpu_fail_above, priv->cpu_was, true, JUDGE_RATIO };
-    struct judge_limit io_limit = { &c->io_warn_above, &c->io_fail_above, priv->io_was, true, JUDGE_RATIO };
+    struct found_limit load_limit = { &c->warn_above, &c->fail_above, priv->load_was, true };
+    struct found_limit cpu_limit = { &c->cpu_warn_above, &c->cpu_fail_above, priv->cpu_was, true };
+    struct found_limit io_limit = { &c->io_warn_above, &c->io_fail_above, priv->io_was, true };
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     double cpus = online > 0 ? (double)online : 1, load[3];
     if (!read_load(load)) {
@@ -140,10 +141,11 @@ static void start(struct vital_probe *p)
     vital_number(p, PER_CPU, load[0] / cpus);
     if (place.quota)
         vital_number(p, QUOTA, place.cpus);
-    judge_number(&j, &load_limit, load[0] / cpus, 1, VITAL_R_THRESHOLD, "load %.2f per processor (%.2f on %.0f)", load[0] / cpus, load[0], cpus);
-    judge_pressure(p, &j, &place, "cpu", CPU_PRESSURE, &cpu_limit);
-    judge_pressure(p, &j, &place, "io", IO_PRESSURE, &io_limit);
-    judge_finish(p, &j, "load %.2f per processor (%.2f on %.0f)", load[0] / cpus, load[0], cpus);
+    found_beyond(&found, &load_limit, &(struct found_measure){ FOUND_COUNT, load[0] / cpus, 1, VITAL_R_THRESHOLD },
+                 "load %.2f per processor (%.2f on %.0f)", load[0] / cpus, load[0], cpus);
+    judge_pressure(p, &found, &place, "cpu", CPU_PRESSURE, &cpu_limit);
+    judge_pressure(p, &found, &place, "io", IO_PRESSURE, &io_limit);
+    judge_finish(p, &found, "load %.2f per processor (%.2f on %.0f)", load[0] / cpus, load[0], cpus);
 }
 
 const struct vital_module load_module = {

@@ -84,8 +84,8 @@ static bool prepare(void *conf, struct vital_diag *diag)
     if (!fine)
         diag->error(diag, "scope", "\"%s\" is none of host, cgroup, auto or a cgroup's path such as /system.slice/nginx.service", c->scope);
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-        struct judge_limit l = { .warn = pairs[i].warn, .fail = pairs[i].fail, .above = pairs[i].above };
-        judge_prepare(&l, diag, pairs[i].warn_name, pairs[i].fail_name);
+        struct found_limit l = { .warn = pairs[i].warn, .fail = pairs[i].fail, .above = pairs[i].above };
+        found_prepare(&l, diag, pairs[i].warn_name, pairs[i].fail_name);
     }
     return fine;
 }
@@ -172,7 +172,7 @@ static bool read_meminfo(struct procfs_meminfo *m)
 
 /* ---- what it means ---- */
 
-static void judge_oom(struct vital_probe *p, struct judge *j, const struct reading *r)
+static void judge_oom(struct vital_probe *p, struct found *found, const struct reading *r)
 {
     const struct memory_conf *c = p->conf;
     struct memory *m = p->priv;
@@ -185,73 +185,77 @@ static void judge_oom(struct vital_probe *p, struct judge *j, const struct readi
     if (!m->oom_at || now - m->oom_at >= c->oom_kill_for || c->oom_kill == OOM_OK)
         return;
     char ago[CLOCK_TEXT];
-    judge_add(j, oom_class[c->oom_kill], VITAL_R_MEMORY, "the kernel killed a process for lack of memory %s ago, %s",
+    found_add(found, oom_class[c->oom_kill], VITAL_R_MEMORY, "the kernel killed a process for lack of memory %s ago, %s",
               clock_span(now - m->oom_at, ago), r->where);
 }
 
-static void judge_pressure(struct vital_probe *p, struct judge *j, const struct reading *r)
+static void judge_pressure(struct vital_probe *p, struct found *found, const struct reading *r)
 {
     const struct memory_conf *c = p->conf;
     struct memory *m = p->priv;
-    struct judge_limit some = { &c->pressure_warn_above, &c->pressure_fail_above, m->pressure_was, true, JUDGE_RATIO };
-    struct judge_limit full = { &c->stall_warn_above, &c->stall_fail_above, m->stall_was, true, JUDGE_RATIO };
+    struct found_limit some = { &c->pressure_warn_above, &c->pressure_fail_above, m->pressure_was, true };
+    struct found_limit full = { &c->stall_warn_above, &c->stall_fail_above, m->stall_was, true };
     bool asked = some.warn->set || some.fail->set || full.warn->set || full.fail->set;
     if (!r->has_pressure) {
         if (asked)
-            judge_add(j, VITAL_WARN, VITAL_R_NOT_AVAILABLE, "memory pressure %s cannot be read: the kernel offers no PSI there", r->where);
+            found_add(found, VITAL_WARN, VITAL_R_NOT_AVAILABLE, "memory pressure %s cannot be read: the kernel offers no PSI there", r->where);
         return;
     }
     vital_number(p, PRESSURE, r->pressure.some);
     vital_number(p, STALL, r->pressure.full);
-    judge_number(j, &some, r->pressure.some, 1, VITAL_R_THRESHOLD, "some task waited for memory %.0f%% of the last 10s, %s",
+    found_beyond(found, &some, &(struct found_measure){ FOUND_COUNT, r->pressure.some, 1, VITAL_R_THRESHOLD },
+                 "some task waited for memory %.0f%% of the last 10s, %s",
                  100 * r->pressure.some, r->where);
-    judge_number(j, &full, r->pressure.full, 1, VITAL_R_THRESHOLD, "all tasks waited for memory %.0f%% of the last 10s, %s",
+    found_beyond(found, &full, &(struct found_measure){ FOUND_COUNT, r->pressure.full, 1, VITAL_R_THRESHOLD },
+                 "all tasks waited for memory %.0f%% of the last 10s, %s",
                  100 * r->pressure.full, r->where);
 }
 
-static void judge_swap(struct vital_probe *p, struct judge *j, const struct procfs_meminfo *host)
+static void judge_swap(struct vital_probe *p, struct found *found, const struct procfs_meminfo *host)
 {
     const struct memory_conf *c = p->conf;
     struct memory *m = p->priv;
-    struct judge_limit swap = { &c->swap_warn_below, &c->swap_fail_below, m->swap_was, false, JUDGE_BYTES };
-    char total[JUDGE_AMOUNT];
+    struct found_limit swap = { &c->swap_warn_below, &c->swap_fail_below, m->swap_was, false };
+    char total[FOUND_AMOUNT];
     vital_number(p, SWAP_TOTAL, host->swap_total);
     vital_number(p, SWAP_FREE, host->swap_free);
     if (host->swap_total)
-        judge_number(j, &swap, (double)host->swap_free, (double)host->swap_total, VITAL_R_THRESHOLD, "%.0f%% of %s of swap free",
-                     100.0 * (double)host->swap_free / (double)host->swap_total, judge_bytes((double)host->swap_total, total));
+        found_beyond(found, &swap, &(struct found_measure){ FOUND_BYTES, (double)host->swap_free, (double)host->swap_total, VITAL_R_THRESHOLD },
+                     "%.0f%% of %s of swap free",
+                     100.0 * (double)host->swap_free / (double)host->swap_total, found_bytes((double)host->swap_total, total));
 }
 
-static void judge_available(struct vital_probe *p, struct judge *j, const struct reading *r)
+static void judge_available(struct vital_probe *p, struct found *found, const struct reading *r)
 {
     const struct memory_conf *c = p->conf;
     struct memory *m = p->priv;
-    struct judge_limit l = { &c->warn_below, &c->fail_below, m->memory_was, false, JUDGE_BYTES };
-    char total[JUDGE_AMOUNT];
+    struct found_limit l = { &c->warn_below, &c->fail_below, m->memory_was, false };
+    char total[FOUND_AMOUNT];
     vital_number(p, USED, r->used);
     if (!r->limited)
         return;
     vital_number(p, TOTAL, r->total);
     vital_number(p, AVAILABLE, r->available);
     vital_number(p, RATIO, r->total > 0 ? r->available / r->total : 0);
-    judge_number(j, &l, r->available, r->total, VITAL_R_THRESHOLD, "%.0f%% of %s available %s",
-                 r->total > 0 ? 100 * r->available / r->total : 0, judge_bytes(r->total, total), r->where);
+    found_beyond(found, &l, &(struct found_measure){ FOUND_BYTES, r->available, r->total, VITAL_R_THRESHOLD },
+                 "%.0f%% of %s available %s",
+                 r->total > 0 ? 100 * r->available / r->total : 0, found_bytes(r->total, total), r->where);
 }
 
 static void report(struct vital_probe *p, const struct reading *r, const struct procfs_meminfo *host, bool is_host)
 {
-    struct judge j = { .class = VITAL_PASS };
-    char total[JUDGE_AMOUNT], used[JUDGE_AMOUNT];
-    judge_available(p, &j, r);
+    struct found found = { .class = VITAL_PASS };
+    char total[FOUND_AMOUNT], used[FOUND_AMOUNT];
+    judge_available(p, &found, r);
     if (is_host)
-        judge_swap(p, &j, host);
-    judge_pressure(p, &j, r);
+        judge_swap(p, &found, host);
+    judge_pressure(p, &found, r);
     if (r->has_oom)
-        judge_oom(p, &j, r);
+        judge_oom(p, &found, r);
     if (r->limited)
-        judge_finish(p, &j, "%.0f%% of %s available %s", r->total > 0 ? 100 * r->available / r->total : 0, judge_bytes(r->total, total), r->where);
+        judge_finish(p, &found, "%.0f%% of %s available %s", r->total > 0 ? 100 * r->available / r->total : 0, found_bytes(r->total, total), r->where);
     else
-        judge_finish(p, &j, "%s used %s, which has no limit", judge_bytes(r->used, used), r->where);
+        judge_finish(p, &found, "%s used %s, which has no limit", found_bytes(r->used, used), r->where);
 }
 
 static void start(struct vital_probe *p)
@@ -268,9 +272,9 @@ static void start(struct vital_probe *p)
     const char *why = is_host ? NULL : read_cgroup(&r, c->scope, (double)host.total);
     double unread = is_auto && why ? cgroup_v1_limit() : (double)host.total;
     if (unread < (double)host.total) {
-        char limit[JUDGE_AMOUNT];
+        char limit[FOUND_AMOUNT];
         vital_finish(p, VITAL_WARN, VITAL_R_NOT_AVAILABLE, "cgroup version 1 allows us %s, and what is used of it is not read; "
-                     "`scope: host` measures the host", judge_bytes(unread, limit));
+                     "`scope: host` measures the host", found_bytes(unread, limit));
     } else if (is_host || (is_auto && !r.limited)) {
         r = (struct reading){ .limited = false };
         read_host(&r, &host);

@@ -184,29 +184,21 @@ bool pg_prepare(void *conf, struct vital_diag *d)
 /* ---- tables ------------------------------------------------------------------------------------------------- */
 
 static const char *const role_words[] = { "any", "primary", "standby", NULL };
-static const char *const severity_words[] = { "ignore", "warn", "fail", NULL };
 
-#define CEILING_ROWS(type, extra, what)                                                              \
-    VITAL_OPT(type, warn_above, THRESHOLD, .flags = extra, .help = "warn when " what),               \
-    VITAL_OPT(type, fail_above, THRESHOLD, .flags = extra, .help = "fail when " what)
-#define FLOOR_ROWS(type, what)                                                                       \
-    VITAL_OPT(type, warn_below, THRESHOLD, .help = "warn when " what),                               \
-    VITAL_OPT(type, fail_below, THRESHOLD, .help = "fail when " what)
-
-static const struct vital_opt lag_rows[] = { CEILING_ROWS(struct found_ceiling, VITAL_IN_TIME, "a standby is longer behind than this"), VITAL_OPT_END };
-static const struct vital_opt lag_bytes_rows[] = { CEILING_ROWS(struct found_ceiling, VITAL_IN_BYTES, "a standby is more bytes behind than this"), VITAL_OPT_END };
+static const struct vital_opt lag_rows[] = { FOUND_CEILING_ROWS(struct found_ceiling, VITAL_IN_TIME, "a standby is longer behind than this"), VITAL_OPT_END };
+static const struct vital_opt lag_bytes_rows[] = { FOUND_CEILING_ROWS(struct found_ceiling, VITAL_IN_BYTES, "a standby is more bytes behind than this"), VITAL_OPT_END };
 static const struct vital_opt connections_rows[] = {
-    CEILING_ROWS(struct found_ceiling, VITAL_PERCENT, "more connections are used than this: a count, or a share of max_connections minus the reserved ones"),
+    FOUND_CEILING_ROWS(struct found_ceiling, VITAL_PERCENT, "more connections are used than this: a count, or a share of max_connections minus the reserved ones"),
     VITAL_OPT_END,
 };
 static const struct vital_opt transaction_rows[] = {
-    CEILING_ROWS(struct found_ceiling, VITAL_IN_TIME, "the oldest transaction, prepared ones included, is older than this"), VITAL_OPT_END,
+    FOUND_CEILING_ROWS(struct found_ceiling, VITAL_IN_TIME, "the oldest transaction, prepared ones included, is older than this"), VITAL_OPT_END,
 };
 static const struct vital_opt xid_rows[] = {
-    CEILING_ROWS(struct found_ceiling, VITAL_PERCENT, "the oldest transaction id is this far on the way to the wraparound, where writes stop"), VITAL_OPT_END,
+    FOUND_CEILING_ROWS(struct found_ceiling, VITAL_PERCENT, "the oldest transaction id is this far on the way to the wraparound, where writes stop"), VITAL_OPT_END,
 };
-static const struct vital_opt standby_count_rows[] = { FLOOR_ROWS(struct found_floor, "fewer standbys stream from this server"), VITAL_OPT_END };
-static const struct vital_opt certificate_rows[] = { FLOOR_ROWS(struct found_floor, "a certificate of the server's chain has fewer days left than this"), VITAL_OPT_END };
+static const struct vital_opt standby_count_rows[] = { FOUND_FLOOR_ROWS(struct found_floor, "fewer standbys stream from this server"), VITAL_OPT_END };
+static const struct vital_opt certificate_rows[] = { FOUND_FLOOR_ROWS(struct found_floor, "a certificate of the server's chain has fewer days left than this"), VITAL_OPT_END };
 
 static const struct vital_opt tls_rows[] = {
     VITAL_OPT(struct pg_tls_conf, ca, STRING, .flags = VITAL_PATHNAME, .also = "sslrootcert",
@@ -221,8 +213,8 @@ static const struct vital_opt query_rows[] = {
     VITAL_OPT(struct pg_query, name, STRING, .help = "what it is called in texts and metrics; default: its beginning"),
     VITAL_OPT(struct pg_query, equals, STRING, .help = "the value must be exactly this, as text"),
     VITAL_OPT(struct pg_query, matches, REGEX, .help = "regular expression that the value must match"),
-    CEILING_ROWS(struct pg_query, 0, "the value, a number, is above this"),
-    FLOOR_ROWS(struct pg_query, "the value, a number, is below this"),
+    FOUND_CEILING_ROWS(struct pg_query, 0, "the value, a number, is above this"),
+    FOUND_FLOOR_ROWS(struct pg_query, "the value, a number, is below this"),
     VITAL_OPT(struct pg_query, min_rows, INT, .min = 0, .max = PG_ROWS_CAP, .def = "0", .help = "fewer rows fail", .also = "rows_min rows"),
     VITAL_OPT(struct pg_query, max_rows, INT, .min = -1, .max = PG_ROWS_CAP, .def = "-1", .help = "more rows fail; -1 = any number, up to 1000", .also = "rows_max"),
     VITAL_OPT_END,
@@ -248,7 +240,7 @@ const struct vital_opt pg_opts[] = {
     VITAL_OPT(struct pg_conf, writable, BOOL, .def = "false", .help = "fail when sessions are read-only: default_transaction_read_only, or a standby"),
     VITAL_OPT_BLOCK(struct pg_conf, lag, lag_rows, .help = "how long a standby is behind: itself, or, asked on the primary, the listed ones or all"),
     VITAL_OPT_BLOCK(struct pg_conf, lag_bytes, lag_bytes_rows, .help = "the same in bytes of the log"),
-    VITAL_OPT(struct pg_conf, receiver, WORD, .words = severity_words, .def = "warn", .help = "what it means that a standby receives nothing from its primary"),
+    VITAL_OPT(struct pg_conf, receiver, WORD, .words = found_severities, .def = "warn", .help = "what it means that a standby receives nothing from its primary"),
     VITAL_OPT(struct pg_conf, standbys, STRINGS, .min = 0, .max = PG_STANDBYS_MAX, .help = "application names of the standbys that must stream from this primary"),
     VITAL_OPT_BLOCK(struct pg_conf, standby_count, standby_count_rows, .help = "how many standbys stream from this primary"),
     VITAL_OPT_BLOCK(struct pg_conf, connections, connections_rows, .help = "client connections in use"),

@@ -60,7 +60,7 @@ struct process { struct { int fd; struct vital_io *io; } watched[WATCH_MAX]; uns
 static bool prepare(void *conf, struct vital_diag *diag)
 {
     const struct process_conf *c = conf;
-    struct judge_limit resident = { .warn = &c->resident_warn_above, .fail = &c->resident_fail_above, .above = true };
+    struct found_limit resident = { .warn = &c->resident_warn_above, .fail = &c->resident_fail_above, .above = true };
     bool fine = true;
     if (!c->name && !c->cmdline && !c->user && !c->pidfile) {
         diag->error(diag, "name", "which process? Give at least one of name, cmdline, user, pidfile");
@@ -70,7 +70,7 @@ static bool prepare(void *conf, struct vital_diag *diag)
         diag->error(diag, "min", "is larger than max (%lld): no count could pass", (long long)c->max);
         fine = false;
     }
-    judge_prepare(&resident, diag, "resident_warn_above", "resident_fail_above");
+    found_prepare(&resident, diag, "resident_warn_above", "resident_fail_above");
     return fine;
 }
 
@@ -226,34 +226,34 @@ static void watch(struct vital_probe *p, const struct scan *s)
 
 /* ---- judging ---- */
 
-static const char *subject(const struct process_conf *c, char room[JUDGE_TEXT])
+static const char *subject(const struct process_conf *c, char room[FOUND_TEXT])
 {
-    snprintf(room, JUDGE_TEXT, "%.80s%s%.80s%s%s%.60s", c->name ? c->name : "process", c->cmdline ? " with " : "", c->cmdline ? c->cmdline : "",
+    snprintf(room, FOUND_TEXT, "%.80s%s%.80s%s%s%.60s", c->name ? c->name : "process", c->cmdline ? " with " : "", c->cmdline ? c->cmdline : "",
              c->cmdline ? " in its command line" : "", c->user ? " of user " : "", c->user ? c->user : "");
     return room;
 }
 
-static void judge_absent(struct judge *j, const struct process_conf *c, const struct scan *s, const char *who)
+static void judge_absent(struct found *found, const struct process_conf *c, const struct scan *s, const char *who)
 {
     if (s->zombies)
-        judge_add(j, VITAL_FAIL, VITAL_R_NOT_FOUND, "%s has ended and is a zombie: its parent does not collect it", who);
+        found_add(found, VITAL_FAIL, VITAL_R_NOT_FOUND, "%s has ended and is a zombie: its parent does not collect it", who);
     else if (c->pidfile)
-        judge_add(j, VITAL_FAIL, VITAL_R_NOT_FOUND, "%.200s names process %lld, which %s", c->pidfile, (long long)s->pid,
+        found_add(found, VITAL_FAIL, VITAL_R_NOT_FOUND, "%.200s names process %lld, which %s", c->pidfile, (long long)s->pid,
                   c->name || c->cmdline || c->user ? "does not run or is another program" : "does not run");
     else if (s->hidden)
-        judge_add(j, VITAL_FAIL, VITAL_R_PERMISSION, "cannot see %s: /proc hides other users' processes (hidepid)", who);
+        found_add(found, VITAL_FAIL, VITAL_R_PERMISSION, "cannot see %s: /proc hides other users' processes (hidepid)", who);
     else
-        judge_add(j, VITAL_FAIL, VITAL_R_NOT_FOUND, "%s does not run", who);
+        found_add(found, VITAL_FAIL, VITAL_R_NOT_FOUND, "%s does not run", who);
 }
 
-static void judge_count(struct judge *j, const struct process_conf *c, const struct scan *s, const char *who)
+static void judge_count(struct found *found, const struct process_conf *c, const struct scan *s, const char *who)
 {
     if (s->count < (uint64_t)c->min && !s->count)
-        judge_absent(j, c, s, who);
+        judge_absent(found, c, s, who);
     else if (s->count < (uint64_t)c->min)
-        judge_add(j, VITAL_FAIL, VITAL_R_COUNT, "%s runs %llu times, expected at least %lld", who, (unsigned long long)s->count, (long long)c->min);
+        found_add(found, VITAL_FAIL, VITAL_R_COUNT, "%s runs %llu times, expected at least %lld", who, (unsigned long long)s->count, (long long)c->min);
     else if (s->count > (uint64_t)c->max)
-        judge_add(j, VITAL_FAIL, VITAL_R_COUNT, "%s runs %llu times, expected at most %lld", who, (unsigned long long)s->count, (long long)c->max);
+        found_add(found, VITAL_FAIL, VITAL_R_COUNT, "%s runs %llu times, expected at most %lld", who, (unsigned long long)s->count, (long long)c->max);
 }
 
 static uint64_t age_of(uint64_t start_ticks)
@@ -266,27 +266,28 @@ static void scan_judge(struct vital_probe *p, struct scan *s)
 {
     const struct process_conf *c = p->conf;
     struct process *priv = p->priv;
-    struct judge j = { .class = VITAL_PASS };
-    struct judge_limit l = { &c->resident_warn_above, &c->resident_fail_above, priv->resident_was, true, JUDGE_BYTES };
-    char who[JUDGE_TEXT], up[CLOCK_TEXT] = "", memory[JUDGE_AMOUNT];
+    struct found found = { .class = VITAL_PASS };
+    struct found_limit l = { &c->resident_warn_above, &c->resident_fail_above, priv->resident_was, true };
+    char who[FOUND_TEXT], up[CLOCK_TEXT] = "", memory[FOUND_AMOUNT];
     double resident = (double)s->resident * (double)sysconf(_SC_PAGESIZE);
     uint64_t age = s->count ? age_of(s->oldest_ticks) : 0;
     subject(c, who);
     clock_span(age, up);
-    judge_bytes(resident, memory);
+    found_bytes(resident, memory);
     vital_number(p, COUNT, s->count);
     vital_number(p, ZOMBIES, s->zombies);
     vital_number(p, RESIDENT, resident);
     if (s->count)
         vital_number(p, OLDEST, (double)age / 1e6);
-    judge_count(&j, c, s, who);
+    judge_count(&found, c, s, who);
     if (s->count && age < c->min_age)
-        judge_add(&j, VITAL_WARN, VITAL_R_AGE, "%s runs only for %s", who, up);
-    judge_number(&j, &l, resident, 0, VITAL_R_THRESHOLD, "%s holds %s of memory", who, memory);
+        found_add(&found, VITAL_WARN, VITAL_R_AGE, "%s runs only for %s", who, up);
+    found_beyond(&found, &l, &(struct found_measure){ FOUND_BYTES, resident, 0, VITAL_R_THRESHOLD },
+                 "%s holds %s of memory", who, memory);
     if (s->count)
-        judge_finish(p, &j, "%s runs %llu time%s, for %s, with %s of memory", who, (unsigned long long)s->count, s->count == 1 ? "" : "s", up, memory);
+        judge_finish(p, &found, "%s runs %llu time%s, for %s, with %s of memory", who, (unsigned long long)s->count, s->count == 1 ? "" : "s", up, memory);
     else
-        judge_finish(p, &j, "%s does not run", who);
+        judge_finish(p, &found, "%s does not run", who);
 }
 
 static void scan_done(struct vital_probe *p, void *block)
@@ -319,13 +320,13 @@ static void pidfile_read(struct vital_probe *p, const struct vital_file *f, void
 {
     (void)arg;
     const struct process_conf *c = p->conf;
-    struct judge j = { .class = VITAL_PASS };
+    struct found found = { .class = VITAL_PASS };
     int64_t pid;
     bool must_not_run = c->max == 0;
     if (f->error == ENOENT && must_not_run)
         vital_finish(p, VITAL_PASS, VITAL_R_OK, "%.300s does not exist", c->pidfile);
-    else if (!judge_file(&j, f, c->pidfile))
-        judge_finish(p, &j, "%s", "");
+    else if (!judge_file(&found, f, c->pidfile))
+        judge_finish(p, &found, "%s", "");
     else if (!procfs_pidfile((struct procfs_text){ f->data, f->len }, &pid))
         vital_finish(p, VITAL_FAIL, VITAL_R_BAD_REPLY, "%.300s holds no process id", c->pidfile);
     else

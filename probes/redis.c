@@ -314,37 +314,29 @@ static bool redis_prepare(void *conf, struct vital_diag *d)
 
 static const char *const mode_words[] = { "standalone", "sentinel", "cluster", NULL };
 static const char *const role_words[] = { "any", "master", "replica", NULL };
-static const char *const severity_words[] = { "ignore", "warn", "fail", NULL };
-
-#define CEILING_ROWS(type, extra, what)                                                              \
-    VITAL_OPT(type, warn_above, THRESHOLD, .flags = extra, .help = "warn when " what),               \
-    VITAL_OPT(type, fail_above, THRESHOLD, .flags = extra, .help = "fail when " what)
-#define FLOOR_ROWS(type, what)                                                                       \
-    VITAL_OPT(type, warn_below, THRESHOLD, .help = "warn when " what),                               \
-    VITAL_OPT(type, fail_below, THRESHOLD, .help = "fail when " what)
 
 static const struct vital_opt memory_rows[] = {
-    CEILING_ROWS(struct redis_memory_conf, VITAL_IN_BYTES | VITAL_PERCENT, "more memory is used than this: a size, or a share of maxmemory"),
-    VITAL_OPT(struct redis_memory_conf, full, WORD, .words = severity_words, .def = "fail",
+    FOUND_CEILING_ROWS(struct redis_memory_conf, VITAL_IN_BYTES | VITAL_PERCENT, "more memory is used than this: a size, or a share of maxmemory"),
+    VITAL_OPT(struct redis_memory_conf, full, WORD, .words = found_severities, .def = "fail",
               .help = "what it means that maxmemory is reached and nothing may be evicted, so that writes are refused"),
     VITAL_OPT_END,
 };
 static const struct vital_opt clients_rows[] = {
-    CEILING_ROWS(struct found_ceiling, VITAL_PERCENT, "more clients are connected than this: a count, or a share of maxclients"), VITAL_OPT_END,
+    FOUND_CEILING_ROWS(struct found_ceiling, VITAL_PERCENT, "more clients are connected than this: a count, or a share of maxclients"), VITAL_OPT_END,
 };
 static const struct vital_opt lag_rows[] = {
-    CEILING_ROWS(struct found_ceiling, VITAL_IN_TIME,
+    FOUND_CEILING_ROWS(struct found_ceiling, VITAL_IN_TIME,
                  "a replica has not heard from its master for longer than this; on a master: has not heard from its slowest replica"),
     VITAL_OPT_END,
 };
 static const struct vital_opt lag_bytes_rows[] = {
-    CEILING_ROWS(struct found_ceiling, VITAL_IN_BYTES, "on a master, the farthest replica is more bytes behind than this"), VITAL_OPT_END,
+    FOUND_CEILING_ROWS(struct found_ceiling, VITAL_IN_BYTES, "on a master, the farthest replica is more bytes behind than this"), VITAL_OPT_END,
 };
 static const struct vital_opt replicas_rows[] = {
-    FLOOR_ROWS(struct found_floor, "the master has fewer replicas online than this; in a cluster: any of the masters"), VITAL_OPT_END,
+    FOUND_FLOOR_ROWS(struct found_floor, "the master has fewer replicas online than this; in a cluster: any of the masters"), VITAL_OPT_END,
 };
 static const struct vital_opt certificate_rows[] = {
-    FLOOR_ROWS(struct found_floor, "a certificate of the server's chain has fewer days left than this"), VITAL_OPT_END,
+    FOUND_FLOOR_ROWS(struct found_floor, "a certificate of the server's chain has fewer days left than this"), VITAL_OPT_END,
 };
 
 static const struct vital_opt command_rows[] = {
@@ -353,8 +345,8 @@ static const struct vital_opt command_rows[] = {
     VITAL_OPT(struct redis_command, name, STRING, .help = "what it is called in texts and metrics; default: the command"),
     VITAL_OPT(struct redis_command, equals, STRING, .help = "the answer must be exactly this; a missing key is (nil)"),
     VITAL_OPT(struct redis_command, matches, REGEX, .help = "regular expression that the answer must match"),
-    CEILING_ROWS(struct redis_command, 0, "the answer, a number or the length of an array, is above this"),
-    FLOOR_ROWS(struct redis_command, "the answer, a number or the length of an array, is below this"),
+    FOUND_CEILING_ROWS(struct redis_command, 0, "the answer, a number or the length of an array, is above this"),
+    FOUND_FLOOR_ROWS(struct redis_command, "the answer, a number or the length of an array, is below this"),
     VITAL_OPT_END,
 };
 
@@ -377,14 +369,14 @@ static const struct vital_opt redis_opts[] = {
               .help = "keep the connections between attempts: one that the server closes starts an attempt at once"),
     VITAL_OPT(struct redis_conf, role, WORD, .words = role_words, .def = "any", .help = "what ROLE must say"),
     VITAL_OPT(struct redis_conf, info, BOOL, .def = "true", .help = "ask for INFO: false for users that may not; then there are few numbers"),
-    VITAL_OPT(struct redis_conf, link, WORD, .words = severity_words, .def = "fail", .help = "what it means that a replica's link to its master is down"),
-    VITAL_OPT(struct redis_conf, persistence, WORD, .words = severity_words, .def = "warn",
+    VITAL_OPT(struct redis_conf, link, WORD, .words = found_severities, .def = "fail", .help = "what it means that a replica's link to its master is down"),
+    VITAL_OPT(struct redis_conf, persistence, WORD, .words = found_severities, .def = "warn",
               .help = "what it means that the last save failed; writes refused for it (MISCONF) always fail"),
-    VITAL_OPT(struct redis_conf, rejected, WORD, .words = severity_words, .def = "warn",
+    VITAL_OPT(struct redis_conf, rejected, WORD, .words = found_severities, .def = "warn",
               .help = "what it means that clients were turned away (maxclients) since the last attempt"),
-    VITAL_OPT(struct redis_conf, quorum, WORD, .words = severity_words, .def = "warn",
+    VITAL_OPT(struct redis_conf, quorum, WORD, .words = found_severities, .def = "warn",
               .help = "what it means that no Sentinel asked could fail the master over: no quorum, no majority, or TILT"),
-    VITAL_OPT(struct redis_conf, failed_nodes, WORD, .words = severity_words, .def = "warn",
+    VITAL_OPT(struct redis_conf, failed_nodes, WORD, .words = found_severities, .def = "warn",
               .help = "what it means that a node of the cluster has failed while all slots are served"),
     VITAL_OPT(struct redis_conf, write_test, STRING, .help = "a key to write at every attempt; it expires after a minute", .also = "write"),
     VITAL_OPT_BLOCK(struct redis_conf, memory, memory_rows, .help = "memory used"),

@@ -52,28 +52,30 @@ static void start(struct vital_probe *p)
     static const struct vital_threshold none;
     const struct self_conf *c = p->conf;
     struct self *priv = p->priv;
-    struct judge j = { .class = VITAL_PASS };
-    struct judge_limit fds = { &c->fds_warn_above, &none, priv->fds_was, true, JUDGE_COUNT };
-    struct judge_limit resident = { &c->resident_warn_above, &none, priv->resident_was, true, JUDGE_BYTES };
+    struct found found = { .class = VITAL_PASS };
+    struct found_limit fds = { &c->fds_warn_above, &none, priv->fds_was, true };
+    struct found_limit resident = { &c->resident_warn_above, &none, priv->resident_was, true };
     struct vital_self s;
-    char span[CLOCK_TEXT], memory[JUDGE_AMOUNT];
+    char span[CLOCK_TEXT], memory[FOUND_AMOUNT];
     p->host->self(p, &s);
     report_numbers(p, &s);
-    judge_bytes((double)s.resident_bytes, memory);
+    found_bytes((double)s.resident_bytes, memory);
     if (s.loop_lag > c->max_lag)
-        judge_add(&j, VITAL_FAIL, VITAL_R_OWN_LAG, "vitald's event loop is %s late", clock_span(s.loop_lag, span));
+        found_add(&found, VITAL_FAIL, VITAL_R_OWN_LAG, "vitald's event loop is %s late", clock_span(s.loop_lag, span));
     if (s.scheduler_age > c->max_lag)
-        judge_add(&j, VITAL_FAIL, VITAL_R_OWN_LAG, "vitald's scheduler made no progress for %s", clock_span(s.scheduler_age, span));
+        found_add(&found, VITAL_FAIL, VITAL_R_OWN_LAG, "vitald's scheduler made no progress for %s", clock_span(s.scheduler_age, span));
     if (s.helpers_lost)
-        judge_add(&j, VITAL_WARN, VITAL_R_NO_HELPER, "the process that makes helpers has died: file, disk and exec probes cannot run until vitald has started another; its log says why that takes long");
-    judge_number(&j, &fds, (double)s.fds, (double)s.fds_limit, VITAL_R_THRESHOLD, "vitald uses %llu of %llu file descriptors",
+        found_add(&found, VITAL_WARN, VITAL_R_NO_HELPER, "the process that makes helpers has died: file, disk and exec probes cannot run until vitald has started another; its log says why that takes long");
+    found_beyond(&found, &fds, &(struct found_measure){ FOUND_COUNT, (double)s.fds, (double)s.fds_limit, VITAL_R_THRESHOLD },
+                 "vitald uses %llu of %llu file descriptors",
                  (unsigned long long)s.fds, (unsigned long long)s.fds_limit);
-    judge_number(&j, &resident, (double)s.resident_bytes, 0, VITAL_R_THRESHOLD, "vitald uses %s of memory", memory);
+    found_beyond(&found, &resident, &(struct found_measure){ FOUND_BYTES, (double)s.resident_bytes, 0, VITAL_R_THRESHOLD },
+                 "vitald uses %s of memory", memory);
     if (s.fds && s.resident_bytes)
-        judge_finish(p, &j, "loop %s late at most, %s of memory, %llu file descriptors", clock_span(s.loop_lag_max, span), memory,
+        judge_finish(p, &found, "loop %s late at most, %s of memory, %llu file descriptors", clock_span(s.loop_lag_max, span), memory,
                      (unsigned long long)s.fds);
     else
-        judge_finish(p, &j, "loop %s late at most; /proc/self cannot be read: memory and file descriptors are unknown", clock_span(s.loop_lag_max, span));
+        judge_finish(p, &found, "loop %s late at most; /proc/self cannot be read: memory and file descriptors are unknown", clock_span(s.loop_lag_max, span));
 }
 
 const struct vital_module self_module = {

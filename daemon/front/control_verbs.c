@@ -252,12 +252,9 @@ static void verb_undrain(struct call *k)
     client_ok(k->client, was ? "not draining any more" : "was not draining");
 }
 
-/* What both `pause` and its sisters end with: the text, or why not. */
-static void mode_reply(struct call *k, char *why, const char *what, uint64_t period)
+/* What a change of mode ends with: why it could not be, or the text. Takes both. */
+static void mode_reply(struct call *k, char *why, char *text)
 {
-    char span[CLOCK_TEXT];
-    char *text = period ? mem_printf("%s: %s for %s", k->name, what, clock_span(period, span))
-                        : mem_printf("%s: %s until `vitalctl resume %s`", k->name, what, k->name);
     if (why)
         client_error(k->client, CTL_FAILED, "%s", why);
     else
@@ -289,9 +286,11 @@ static void verb_mode(struct call *k)
     }
     if (!find_target(k, k->name, WANT_PROBE, &t) || !arg_count(k, "for", CTL_PERIOD_MAX, ADMIN_DEFAULT_FOR * USEC_S, &period))
         return;
-    char *what = mem_printf("%s%s%s", mode_text(modes[k->verb]), *word ? " " : "", word);
-    mode_reply(k, admin_mode(k->name, modes[k->verb], levels[state], period), what, period);
-    mem_free(what);
+    const char *mode = mode_text(modes[k->verb]), *space = *word ? " " : "";
+    char span[CLOCK_TEXT];
+    char *text = period ? mem_printf("%s: %s%s%s for %s", k->name, mode, space, word, clock_span(period, span))
+                        : mem_printf("%s: %s%s%s until `vitalctl resume %s`", k->name, mode, space, word, k->name);
+    mode_reply(k, admin_mode(k->name, modes[k->verb], levels[state], period), text);
 }
 
 static void verb_resume(struct call *k)
@@ -299,13 +298,7 @@ static void verb_resume(struct call *k)
     struct target t;
     if (!find_target(k, k->name, WANT_PROBE, &t))
         return;
-    char *why = admin_resume(k->name), *text = mem_printf("%s: normal", k->name);
-    if (why)
-        client_error(k->client, CTL_FAILED, "%s", why);
-    else
-        client_ok(k->client, text);
-    mem_free(text);
-    mem_free(why);
+    mode_reply(k, admin_resume(k->name), mem_printf("%s: normal", k->name));
 }
 
 static void verb_run(struct call *k)

@@ -19,7 +19,7 @@ TEST(one_round_trip_asks_for_everything)
     CHECK(!fake.finished);
     fake_data(io, "+OK\r\n");
     expect(VITAL_PASS, VITAL_R_OK);
-    CHECK_TEXT(fake.text, "cache:6380, a master, answers in 0.4 ms; 1.0 MiB used");
+    CHECK_TEXT(fake.text, "cache:6380, a master, answers in 0.4 ms; 1 MiB used");
     CHECK(fake_number("ping_seconds") == 0.0004);
     CHECK(fake_number("clients") == 5);
     CHECK(fake_number("unsaved_changes") == 3);
@@ -207,7 +207,7 @@ TEST(a_masters_replicas)
               "slave1:ip=10.0.0.3,port=6379,state=online,offset=500000,lag=11", "master_repl_offset:1000000", NULL);
     expect(VITAL_FAIL, VITAL_R_LAGGING);
     CHECK(says("replica 10.0.0.3:6379 last reported to cache:6379 11 s ago, fails above 10 s"));
-    CHECK(says("replica 10.0.0.2:6379 is 976 KiB behind cache:6379, warns above 1.0 KiB"));
+    CHECK(says("replica 10.0.0.2:6379 is 976 KiB behind cache:6379, warns above 1 KiB"));
     fake_end();
 }
 
@@ -218,12 +218,12 @@ TEST(memory_full_without_eviction_fails_by_default)
     fake_data(io, "+PONG\r\n");
     send_info(io, "used_memory:3145728", "maxmemory:2097152", NULL);
     expect(VITAL_FAIL, VITAL_R_MEMORY);
-    CHECK_TEXT(fake.text, "cache:6379 is full and refuses writes: 3.0 MiB used of 2.0 MiB (maxmemory, noeviction)");
+    CHECK_TEXT(fake.text, "cache:6379 is full and refuses writes: 3 MiB used of 2 MiB (maxmemory, noeviction)");
     fake_start();
     fake_data(io, "+PONG\r\n");
     send_info(io, "used_memory:3145728", "maxmemory:2097152", "maxmemory_policy:allkeys-lru", NULL);
     expect(VITAL_WARN, VITAL_R_MEMORY);
-    CHECK_TEXT(fake.text, "cache:6379 uses 3.0 MiB of 2.0 MiB, warns above 80%");
+    CHECK_TEXT(fake.text, "cache:6379 uses 3 MiB of 2 MiB, warns above 80%");
     CHECK(fake_number("used_memory_ratio") == 1.5);
     fake_start();
     fake_data(io, "+PONG\r\n");
