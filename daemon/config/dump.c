@@ -106,7 +106,7 @@ static void put_list(struct dumper *d, const struct node *list, bool secret)
 /* Without a row; as a secret when nobody can say that it is none. */
 static void put_node(struct dumper *d, const struct node *n, bool secret)
 {
-    if (n->kind == NODE_MAP && map_entry(n, n->count ? n->entries[0].key : "")) {
+    if (n->kind == NODE_MAP && map_next(n, NULL)) {
         put_map(d, n, secret);
     } else if (n->kind == NODE_LIST) {
         put_list(d, n, secret);

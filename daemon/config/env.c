@@ -53,8 +53,7 @@ static const char *which(struct env_reader *r, const char *family, const char *s
 const char *env_value(struct env_reader *r, const char *family, const char *suffix, const char **variable)
 {
     bool file;
-    const char *name = which(r, family, suffix, &file), *ignored;
-    *(variable ? variable : &ignored) = name;
+    const char *name = *variable = which(r, family, suffix, &file);
     return !name ? NULL : file ? read_file(r, name, get(r, name)) : get(r, name);
 }
 

@@ -66,7 +66,7 @@ static const char *value_of(struct expansion *x, const char *name, const char *r
         if (rest[1] == '-')
             return *len = rest_len - 2, rest + 2;
         diag_add(x->diag, DIAG_ERROR, place, "environment variable %s %s: %.*s", name, value ? "is empty" : "is not set",
-                 (int)rest_len - 2, rest_len > 2 ? rest + 2 : "it is required");
+                 rest_len > 2 ? (int)rest_len - 2 : -1, rest_len > 2 ? rest + 2 : "it is required");
         return NULL;
     }
     if (rest_len)

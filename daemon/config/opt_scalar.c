@@ -25,7 +25,8 @@ const char *opt_text(struct opt_scope *s, const struct vital_opt *row, const str
 {
     if (n->kind == NODE_SCALAR)
         return n->text;
-    opt_fail(s, n, row, "expected a %s, not %s", opt_type_text(row->type), node_kind_text(n));
+    const char *wanted = opt_type_text(row->type);
+    opt_fail(s, n, row, "expected a%s %s, not %s", strchr("aeiou", *wanted) ? "n" : "", wanted, node_kind_text(n));
     return NULL;
 }
 

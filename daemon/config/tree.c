@@ -103,6 +103,14 @@ struct node *map_find(const struct node *map, const char *key)
     return e ? e->value : NULL;
 }
 
+struct entry *map_next(const struct node *map, const struct entry *behind)
+{
+    size_t i = behind ? (size_t)(behind - map->entries) + 1 : 0;
+    while (i < map->count && !map->entries[i].value)
+        i++;
+    return i < map->count ? &map->entries[i] : NULL;
+}
+
 static bool deletes(const struct node *n)
 {
     return n->kind == NODE_NULL && !n->blank;

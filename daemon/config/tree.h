@@ -48,9 +48,8 @@ void list_add(struct arena *, struct node *list, struct node *item);
 void map_put(struct arena *, struct node *map, const char *key, struct diag_place, struct node *value);  /* key is not copied */
 struct entry *map_entry(const struct node *map, const char *key);         /* NULL when absent or deleted */
 struct node *map_find(const struct node *map, const char *key);           /* NULL map is fine */
-#define MAP_EACH(e, map)                                                                                  \
-    for (struct entry *e = (map)->entries; e && e < (map)->entries + (map)->count; e++)                   \
-        if (e->value)
+struct entry *map_next(const struct node *map, const struct entry *);    /* behind this one, NULL: the first; NULL when there is none */
+#define MAP_EACH(e, map) for (struct entry *e = map_next(map, NULL); e; e = map_next(map, e))
 
 /* Lays `over` on `base`, which changes: maps merge, lists and scalars replace, ~ deletes, nothing changes nothing. */
 void tree_merge(struct arena *, struct node *base, struct node *over);

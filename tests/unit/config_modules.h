@@ -77,6 +77,41 @@ static const struct vital_opt self_opts[] = {
     VITAL_OPT_END,
 };
 
+struct meter_login { const char *user; const struct vital_secret *password; };
+struct meter_conf {
+    const char *says, *db_user;
+    const struct vital_secret *key, *db_password;
+    const struct vital_regex *match;
+    struct vital_list codes, paths, steps;
+    struct vital_threshold size_above, time_above, plain_above;
+    struct meter_login login;
+};
+static const struct vital_opt meter_login_opts[] = {
+    VITAL_OPT(struct meter_login, user, STRING, .also = "name", .help = "who"),
+    VITAL_OPT(struct meter_login, password, SECRET, .help = "proof"),
+    VITAL_OPT_END,
+};
+static const struct vital_opt meter_opts[] = {
+    VITAL_OPT(struct meter_conf, says, STRING, .help = "what prepare() does"),
+    VITAL_OPT(struct meter_conf, db_user, STRING, .help = "who"),
+    VITAL_OPT(struct meter_conf, db_password, SECRET, .help = "proof"),
+    VITAL_OPT(struct meter_conf, key, SECRET, .flags = VITAL_TARGET, .help = "a key"),
+    VITAL_OPT(struct meter_conf, match, REGEX, .flags = VITAL_TARGET, .help = "a pattern"),
+    VITAL_OPT(struct meter_conf, codes, RANGES, .def = "[1-2, 5]", .help = "ranges without bounds"),
+    VITAL_OPT(struct meter_conf, paths, STRINGS, .flags = VITAL_TARGET | VITAL_PATHNAME, .help = "paths"),
+    VITAL_OPT(struct meter_conf, steps, BLOCKS, .rows = exec_check_opts, .row_size = sizeof(struct exec_check), .min = 1, .max = 2, .help = "steps"),
+    VITAL_OPT(struct meter_conf, size_above, THRESHOLD, .flags = VITAL_TARGET | VITAL_IN_BYTES | VITAL_PERCENT, .help = "bytes"),
+    VITAL_OPT(struct meter_conf, time_above, THRESHOLD, .flags = VITAL_TARGET | VITAL_IN_TIME | VITAL_PERCENT, .help = "time"),
+    VITAL_OPT(struct meter_conf, plain_above, THRESHOLD, .flags = VITAL_TARGET | VITAL_PERCENT, .help = "neither"),
+    VITAL_OPT_BLOCK(struct meter_conf, login, meter_login_opts, .help = "login"),
+    VITAL_OPT_END,
+};
+static const struct vital_number meter_numbers[] = {
+    { .name = "level", .unit = "", .help = "how high" },
+    { .name = "standby", .unit = "", .help = "whether it stands by" },
+    { .name = NULL },
+};
+
 static void test_start(struct vital_probe *p)
 {
     (void)p;
@@ -92,6 +127,27 @@ static bool exec_prepare(void *conf, struct vital_diag *d)
     return true;
 }
 
+static bool meter_prepare(void *conf, struct vital_diag *d)
+{
+    const char *says = ((struct meter_conf *)conf)->says;
+    if (says && !strcmp(says, "warn"))
+        d->warning(d, NULL, "prepare warns");
+    if (says && !strcmp(says, "note"))
+        d->note(d, "says", "prepare notes");
+    if (says && !strcmp(says, "absent"))
+        d->error(d, "match", "prepare misses this");
+    return !says || (strcmp(says, "absent") != 0 && strcmp(says, "nothing") != 0);
+}
+
+static const char *meter_target(const void *conf, char *room, size_t size)
+{
+    const struct meter_conf *c = conf;
+    if (!c->says)
+        return NULL;
+    snprintf(room, size, "the meter that says %s", c->says);
+    return room;
+}
+
 #define TEST_MODULE(type, ...)                                                                                                     \
     static const struct vital_module type##_module = { VITAL_MODULE_HEAD, .name = #type, .summary = "for tests", .opts = type##_opts, \
                                                        .conf_size = sizeof(struct type##_conf), .start = test_start, __VA_ARGS__ }
@@ -101,9 +157,10 @@ TEST_MODULE(disk, .host_probe = true);
 TEST_MODULE(memory, .host_probe = true);
 TEST_MODULE(exec, .prepare = exec_prepare);
 TEST_MODULE(self, .host_probe = false);
+TEST_MODULE(meter, .prepare = meter_prepare, .numbers = meter_numbers, .target = meter_target);
 
 const struct vital_module *const builtin_modules[] = { &tcp_module,    &http_module, &disk_module, &memory_module,
-                                                       &exec_module, &self_module, NULL };
+                                                       &exec_module, &self_module, &meter_module, NULL };
 
 /* ---- helpers ------------------------------------------------------------------------------------------------ */
 

@@ -8,7 +8,9 @@
 
 #include "base/clock.h"
 #include "base/secret.h"
+#include "base/tls_settings.h"
 #include "config/conf_notify.h"
+#include "config/opt.h"
 
 /* ---- golden: every tests/golden/config/NAME.yaml gives the findings of NAME.expected ------------------------- */
 
@@ -258,13 +260,48 @@ TEST(files_merge)
     unload(&l);
 }
 
+TEST(probes_merge_by_their_module)
+{
+    static const struct { const char *base, *over, *type, *finding; } cases[] = {
+        { "probes: { a: { tcp: 'x:1' } }", "probes: { a: { interval: 7s } }", "tcp", NULL },
+        { "probes: { a: { interval: 7s } }", "probes: { a: { tcp: 'x:1' } }", "tcp", NULL },
+        { "probes: { a: { http: { url: 'http://x' } } }", "probes: { a: { http: 'http://y' } }", "http", NULL },
+        { "probes: { a: { http: 'http://x' } }", "probes: { a: { http: 'http://y' } }", "http", NULL },
+        { "probes: { a: { http: 'http://x' } }", "probes: { a: { http: } }", "http", NULL },
+        { "probes: { a: { postgres: 'postgres://x' } }", "probes: { a: { postgres: { role: any } } }", "postgres", NULL },
+        { "probes: { a: { http: 'http://x' } }", "probes: { a: { http: ~ } }", NULL, "probe `a`" },
+        { "probes: { a: { http: 'http://x' } }", "probes: { a: { tcp: 'x:1' } }", "tcp", NULL },
+        { "probes: { a: { http: 'http://x' } }", "probes: ~", NULL, "" },
+        { "probes: ~", "probes: { a: { tcp: 'x:1' } }", "tcp", NULL },
+        { "probes: { a: text }", "probes: { a: { tcp: 'x:1' } }", "tcp", NULL },
+        { "probes: { a: { tcp: 'x:1' } }", "probes: { a: text }", NULL, "probe `a` must be a map" },
+        { "probes: { a: { tcp: 'x:1' } }", "probes: [a]", NULL, "`probes` must be a map, not a list" },
+        { "probes: [a]", "probes: { a: { tcp: 'x:1' } }", "tcp", NULL },
+        { "probes: { a: { tcp: 'x:1' } }", "max_in_flight: 5", "tcp", NULL },
+        { "probes: { a: { tcp: 'x:1' } }", "# nothing", "tcp", NULL },
+        { "probes: { a: { tcp: 'x:1' } }", "just text", NULL, "the configuration must be a map (`probes:` ...), not text" },
+        { "probes: { a: { tcp: 'x:1' } }", "probes: { a: { tcp: { send: }, interval: } }", NULL, "`send`: has no value" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct loaded l = load_two(cases[i].base, cases[i].over);
+        const struct conf_probe *a = probe_named(l.conf, "a");
+        if (a ? !cases[i].type || strcmp(a->type, cases[i].type) != 0 : cases[i].type != NULL)
+            CHECK_TEXT(l.text, cases[i].over);
+        if (cases[i].finding ? !strstr(l.text, cases[i].finding) : *l.text)
+            CHECK_TEXT(l.text, cases[i].finding);
+        unload(&l);
+    }
+}
+
 TEST(directories_are_read_by_byte_order)
 {
     char dir[] = "/tmp/vitald-test-XXXXXX", path[64];
     static const struct { const char *name, *text; } files[] = { { "20.yaml", "max_in_flight: 20" }, { "B.yaml", "max_per_address: 3" },
-                                                                 { "9.yaml", "max_in_flight: 9" },   { "x.txt", "nonsense" }, { ".h.yaml", "nonsense" } };
+                                                                 { "9.yaml", "max_in_flight: 9" },   { "x.txt", "nonsense" }, { ".h.yaml", "nonsense" },
+                                                                 { "C.yml", "startup_timeout: 9s" }, { "d.ymk", "nonsense" },      { "yaml", "nonsense" }, { "yml", "nonsense" } };
+    enum { COUNT = sizeof files / sizeof *files };
     CHECK(mkdtemp(dir) != NULL);
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < COUNT; i++) {
         snprintf(path, sizeof path, "%s/%s", dir, files[i].name);
         FILE *f = fopen(path, "w");
         fputs(files[i].text, f);
@@ -275,9 +312,10 @@ TEST(directories_are_read_by_byte_order)
     CHECK_TEXT(l.text, "");
     CHECK_INT(l.conf->max_in_flight, 9);
     CHECK_INT(l.conf->max_per_address, 3);
+    CHECK_INT(l.conf->startup_timeout, 9 * USEC_S);
     CHECK(strstr(l.conf->source, "20.yaml, ") != NULL);
     unload(&l);
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < COUNT; i++) {
         snprintf(path, sizeof path, "%s/%s", dir, files[i].name);
         unlink(path);
     }
@@ -335,6 +373,29 @@ TEST(missing_files_are_findings)
     CHECK(!l.conf);
     CHECK_TEXT(l.text, "/nonexistent/vitald.yaml: error: No such file or directory\n");
     unload(&l);
+    char dir[] = "/tmp/vitald-test-XXXXXX", file[64], want[128];
+    const char *at = mkdtemp(dir);
+    l = load_files(&at, 1);
+    snprintf(want, sizeof want, "%s: warning: this directory holds no *.yaml file\n", dir);
+    CHECK(l.conf != NULL);
+    CHECK_TEXT(l.text, want);
+    unload(&l);
+    snprintf(file, sizeof file, "%s/a.yaml", dir);
+    CHECK(mkdir(file, 0700) == 0);
+    l = load_files(&at, 1);
+    snprintf(want, sizeof want, "%s: error: Is a directory\n", file);
+    CHECK_TEXT(l.text, want);
+    unload(&l);
+    rmdir(file);
+    FILE *f = fopen(file, "w");
+    CHECK(f && ftruncate(fileno(f), (64 << 20) + 1) == 0);
+    fclose(f);
+    l = load_files(&at, 1);
+    snprintf(want, sizeof want, "%s: error: the file is too large\n", file);
+    CHECK_TEXT(l.text, want);
+    unload(&l);
+    unlink(file);
+    rmdir(dir);
 }
 
 /* ---- dump --------------------------------------------------------------------------------------------------- */
@@ -366,6 +427,73 @@ TEST(a_dump_hides_secrets_and_loads_again)
     CHECK_TEXT(strchr(second, '\n'), strchr(first, '\n')); /* the first line names the file */
     mem_free(first);
     mem_free(second);
+}
+
+static void dumps(const char *text, const char *const *parts)
+{
+    char *out = dump(text);
+    for (; *parts; parts++)
+        if (!strstr(out, *parts)) {
+            fprintf(stderr, "%s\nis not in\n%s\n", *parts, out);
+            unit_failures++;
+        }
+    mem_free(out);
+}
+#define DUMPS(text, ...) dumps(text, (const char *const[]){ __VA_ARGS__, NULL })
+
+TEST(a_dump_quotes_what_would_be_read_as_something_else)
+{
+    DUMPS("probes: { a: { tcp: { address: 'x:1', send: \"a\\\"b\\\\c\\n\\x7f$$\" } } }", "send: \"a\\\"b\\\\c\\x0a\\x7f$$\"\n");
+    DUMPS("probes: { a: { tcp: { address: 'x:1', send: 'yes' } } }", "send: \"yes\"\n");
+    DUMPS("probes: { a: { tcp: { address: 'x:1', send: '' } } }", "send: \"\"\n");
+    DUMPS("probes: { a: { tcp: { address: 'x:1', send: '%5' } } }", "send: \"%5\"\n");
+    DUMPS("probes: { a: { tcp: { address: 'x:1', send: '.5' } } }", "send: \".5\"\n");
+    DUMPS("probes: { a: { tcp: { address: 'x:1', send: '-5' } } }", "send: \"-5\"\n");
+    DUMPS("probes: { a: { tcp: { address: 'x:1', send: a-5 } } }", "send: a-5\n");
+    DUMPS("probes: { a: { exec: { command: [a, -5, 5, 'true', -, '-a b'], quiet: true, place: { nice: -5 } } } }",
+          "command: [a, -5, 5, \"true\", \"-\", \"-a b\"]\n", "quiet: true\n", "nice: -5\n");
+}
+
+TEST(a_dump_shows_urls_without_what_is_secret_in_them)
+{
+    setenv("VITALD_URL", "http://u:geheim@h/x", 1);
+    DUMPS("probes: { a: { http: 'http://h/x?token=geheim' } }", "url: \"http://h/x?token=***\"\n");
+    DUMPS("probes: { a: { http: 'http://u@h' } }", "url: \"http://u@h\"\n");
+    DUMPS("probes: { a: { http: 'http://h/a@b' } }", "url: \"http://h/a@b\"\n");
+    DUMPS("probes: { a: { http: 'http://u:geheim@h/x?a=b' } }", "url: \"http://u:***@h/x?a=b\"\n");
+    DUMPS("probes: { a: { http: 'unix:/run/x.sock' } }", "url: \"unix:/run/x.sock\"\n");
+    DUMPS("probes: { a: { http: { url: { env: VITALD_URL } } } }", "url:\n", "env: VITALD_URL\n");
+}
+
+TEST(a_dump_has_what_nobody_here_can_read_but_no_value_of_it)
+{
+    DUMPS("probes: { db: { postgres: { url: geheim, list: [geheim, [geheim]], map: { a: geheim }, none: {}, nothing: ~ } } }", "url: \"***\"\n", "list: [\"***\", \"***\"]\n", "map:\n", "a: \"***\"\n",
+          "none: {}\n", "nothing: ~\n");
+    DUMPS("probes: { db: { postgres: ~ } }", "postgres: ~\n");
+}
+
+TEST(a_dump_has_blocks_lists_and_defaults)
+{
+    DUMPS("probes: { a: { meter: {} }, b: { exec: a, depends_on: [a, c] }, c: { meter: { login: { user: me } }, depends_on: [a] } }", "codes: [1-2, 5]\n", "depends_on: [a, c]\n", "depends_on: [a]\n",
+          "login:\n", "user: me\n", "dir: /\n");
+    DUMPS("probes: { a: { http: { url: 'https://h', tls: true } }, b: { http: { url: 'https://h', tls: { ca: /ca } } } }", "tls: true\n", "ca: /ca\n");
+    DUMPS("probes: { a: { exec: { command: a, checks: [] } }, b: { exec: { command: a, checks: one } } }", "checks: []\n", "name: one\n");
+    DUMPS("probes: { a: { self: {} } }\ngroups: { g: [a], h: { any: [g, a], advisory: [self], on_shared: warn }, i: { all: [a], on_shared: fail } }", "h: { any: [g, a], advisory: [self],", "on_shared: warn", "on_shared: fail");
+    DUMPS("probes: { a: { self: {} } }\naliases: {}\nfiles: []\nconsumers: { k: { period: 5s } }\nlisten: ':1'\nagents: ~\nnotify: { r: { exec: /bin/x } }\ngates: { address: ':2', group: ready }\n",
+          "aliases: {}\n", "files: []\n", "consumers:\n  k:\n", "period: 5s\n", "exec:\n", "gates:\n", "r:\n");
+}
+
+TEST(a_dump_shows_what_is_left_when_the_first_is_deleted)
+{
+    const char *paths[] = { temp_file("groups: { ready: [self] }\naliases: { /a: ready, /b: ready }"), temp_file("aliases: { /a: ~ }") };
+    struct buf out = BUF(1 << 20);
+    struct diag d = { 0 };
+    conf_dump(&(struct conf_request){ .paths = paths, .path_count = 2 }, &out, &d);
+    CHECK(strstr(out.data, "aliases:\n  \"/b\": ready\n") || strstr(out.data, "aliases:\n  /b: ready\n"));
+    CHECK_INT(d.count, 0);
+    unlink(paths[0]);
+    unlink(paths[1]);
+    buf_free(&out);
 }
 
 /* ---- size --------------------------------------------------------------------------------------------------- */
@@ -401,6 +529,209 @@ TEST(the_findings_of_a_large_broken_file_end)
     CHECK(clock() - start < 8 * CLOCKS_PER_SEC);
     unload(&l);
     buf_free(&text);
+}
+
+/* Whoever wrote as many wrong names has another problem. */
+TEST(near_names_are_looked_for_only_so_often)
+{
+    struct buf text = BUF(1 << 20);
+    buf_text(&text, "probes:\n  known: { tcp: 'x:1' }\n");
+    for (unsigned i = 0; i < 60; i++)
+        buf_printf(&text, "  p%u: { tcp: 'x:1', depends_on: [knowm] }\n", i);
+    struct loaded l = load_text(text.data);
+    unsigned with = 0, all = 0;
+    for (const char *at = l.text; (at = strstr(at, "there is no `knowm`")); at++, all++)
+        with += !strncmp(at + 19, ": did you mean `known`?", 23);
+    CHECK_INT(all, 60);
+    CHECK_INT(with, 50);
+    unload(&l);
+    buf_free(&text);
+}
+
+/* ---- what the environment sets -------------------------------------------------------------------------------- */
+
+TEST(settings_may_come_from_the_environment)
+{
+    setenv("VITALD_LISTEN", "", 1);
+    setenv("VITALD_SHUTDOWN_DELAY", "7s", 1);
+    setenv("VITALD_USER", "", 1);
+    struct loaded l = load_text("probes: {}"), m = load_text("shutdown_delay: 9s\nlisten: ~\nprobes: ~");
+    CHECK_INT(l.conf->shutdown_delay, 7 * USEC_S);
+    CHECK_TEXT(l.conf->user, NULL);
+    CHECK_TEXT(l.conf->listeners[0].address->text, "127.0.0.1:8686");
+    CHECK_INT(m.conf->shutdown_delay, 9 * USEC_S);
+    CHECK_INT(m.conf->listen_count, 1);
+    CHECK_TEXT(m.conf->probes[0].name, "self");
+    unload(&l);
+    unload(&m);
+    setenv("VITALD_SHUTDOWN_DELAY", "soon", 1);
+    l = load_text("probes: {}");
+    CHECK(!l.conf && strstr(l.text, "environment variable VITALD_SHUTDOWN_DELAY: error: `shutdown_delay`: \"soon\": expected a duration"));
+    unload(&l);
+    unsetenv("VITALD_SHUTDOWN_DELAY");
+}
+
+/* ---- modules -------------------------------------------------------------------------------------------------- */
+
+TEST(a_target_is_what_the_module_says_or_what_its_rows_say)
+{
+    static const struct { const char *meter, *target; } cases[] = {
+        { "{}", "" },
+        { "{ says: note }", "the meter that says note" },
+        { "{ key: geheim, match: 'a|b', paths: [/a, /b], size_above: 5%, time_above: 90s, plain_above: 0.5 }", "*** a|b /a,/b 5% 90s 0.5" },
+        { "{ size_above: 2KiB, time_above: 3% }", "2KiB 3%" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "probes: { a: { meter: %s } }", cases[i].meter);
+        struct loaded l = load_text(text);
+        CHECK_TEXT(probe_named(l.conf, "a") ? probe_named(l.conf, "a")->options->target : l.text, cases[i].target);
+        unload(&l);
+    }
+}
+
+TEST(options_without_their_module_are_equal_by_type)
+{
+    struct loaded l = load_text("probes: { a: { postgres: 'postgres://a' }, b: { postgres: 'postgres://b' } }");
+    const struct conf_options *a = probe_named(l.conf, "a")->options, *b = probe_named(l.conf, "b")->options;
+    CHECK(conf_options_equal(a, b) && conf_options_same_target(a, b));
+    unload(&l);
+}
+
+TEST(the_role_probe_is_named_or_the_only_one)
+{
+    static const struct { const char *text, *name; } cases[] = {
+        { "probes: { a: { meter: {} }, b: { tcp: 'x:1' } }", "a" },
+        { "probes: { a: { meter: {} }, b: { meter: {} } }", NULL },
+        { "role_probe: b\nprobes: { a: { meter: {} }, b: { meter: {} } }", "b" },
+        { "role_probe: b\nprobes: { a: { meter: {} }, b: { postgres: 'postgres://h' } }", "b" },
+        { "probes: { b: { tcp: 'x:1' } }", NULL },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct loaded l = load_text(cases[i].text);
+        CHECK_TEXT(l.text, "");
+        CHECK_TEXT(l.conf->role_probe == UINT32_MAX ? NULL : l.conf->probes[l.conf->role_probe].name, cases[i].name);
+        unload(&l);
+    }
+}
+
+/* ---- TLS: built elsewhere ------------------------------------------------------------------------------------- */
+
+static unsigned contexts;
+static int64_t expires;
+
+static const struct vital_tls *build_context(const void *settings, char **error)
+{
+    const struct tls_settings *s = settings;
+    if (s->cert && !strcmp(s->cert, "/bad")) {
+        *error = mem_copy("cannot read /bad");
+        return NULL;
+    }
+    if (s->name && !strcmp(s->name, "mute"))
+        return NULL;
+    struct tls_settings *kept = mem_alloc(sizeof *kept);
+    *kept = *s;
+    contexts++;
+    return (const struct vital_tls *)kept;
+}
+
+static void release_context(const struct vital_tls *t)
+{
+    mem_free((void *)(uintptr_t)t);
+    contexts--;
+}
+
+static bool same_context(const struct vital_tls *a, const struct vital_tls *b)
+{
+    return ((const struct tls_settings *)a)->min_version == ((const struct tls_settings *)b)->min_version;
+}
+
+static int64_t context_expires(const struct vital_tls *t)
+{
+    (void)t;
+    return expires;
+}
+
+static const struct conf_hooks tls_hooks = { .tls_build = build_context, .tls_release = release_context, .tls_same = same_context, .tls_expires = context_expires };
+
+TEST(listeners_speak_tls)
+{
+    conf_set_hooks(&tls_hooks);
+    struct loaded l = load_text("listen:\n  - { address: ':1', tls: { cert: /c, client_ca: /ca, client_names: [a] } }\n  - { address: ':2', serve: grpc, tls: { cert: /c, client_ca: /ca, client: optional } }\n"
+                                "  - { address: ':3', serve: all, tls: { cert: /c, client_ca: /ca } }\n");
+    CHECK_TEXT(l.text, "");
+    CHECK_INT(contexts, 3);
+    const struct conf_access *a = &l.conf->listeners[0].access, *b = &l.conf->listeners[1].access;
+    CHECK(a->settings.demands && a->settings.verify && a->settings.serves && a->open == SERVE_VERDICTS && a->name_count == 1);
+    CHECK_TEXT(a->settings.alpn, "http/1.1");
+    CHECK_TEXT(b->settings.alpn, "h2");
+    CHECK(!b->settings.demands && b->settings.verify);
+    unload(&l);
+    CHECK_INT(contexts, 0);
+    l = load_text("listen:\n  - { address: ':1', tls: { cert: /bad } }\n  - { address: ':2', tls: { cert: /c, client: optional } }\n");
+CHECK(!l.conf && strstr(l.text, ":2:27: error: `tls`: cannot read /bad\n") && strstr(l.text, ":3:27: error: `tls`: `client` and `client_names` need `client_ca`"));
+    unload(&l);
+    CHECK_INT(contexts, 0);
+}
+
+TEST(tls_of_probes_and_receivers)
+{
+    conf_set_hooks(&tls_hooks);
+    struct loaded l = load_text("probes: { a: { http: 'https://h' }, b: { http: { url: 'https://h', tls: { min_version: 1.3 } } }, c: { http: 'https://h' }, d: { http: 'http://h' } }\n"
+                                "notify: { r: { webhook: 'https://h/' }, s: { webhook: { url: 'https://h/', tls: { verify: false } } } }\n");
+    CHECK_TEXT(l.text, "");
+    const struct conf_options *a = probe_named(l.conf, "a")->options;
+    CHECK(conf_options_equal(a, probe_named(l.conf, "c")->options));
+    CHECK(!conf_options_equal(a, probe_named(l.conf, "b")->options));
+    CHECK(!opt_same(a->module->opts, a->data, probe_named(l.conf, "d")->options->data, 0));
+    unload(&l);
+    CHECK_INT(contexts, 0);
+    l = load_text("probes: { a: { http: { url: 'https://h', tls: { name: mute } } } }\nnotify: { plain: { webhook: { url: 'http://h/', tls: true } } }\n");
+    CHECK(!l.conf && strstr(l.text, "`tls`: the TLS context cannot be built"));
+    CHECK(strstr(l.text, "receiver `plain`: `tls`: the URL does not begin with https://"));
+    unload(&l);
+    CHECK_INT(contexts, 0);
+    conf_set_hooks(&(struct conf_hooks){ .tls_build = build_context, .tls_release = release_context });
+    l = load_text("probes: { a: { http: 'https://h' }, c: { http: 'https://h' } }");
+    CHECK(!conf_options_equal(probe_named(l.conf, "a")->options, probe_named(l.conf, "c")->options)); /* nobody can say */
+    unload(&l);
+}
+
+static void tls_lint(const char *text, int64_t in, const char *part)
+{
+    conf_set_hooks(&tls_hooks);
+    expires = in == INT64_MAX ? in : (int64_t)(clock_wall() / USEC_S) + in;
+    struct loaded l = load_text(text);
+    CHECK_TEXT(l.text, "");
+    conf_lint(l.conf, &l.diag);
+    char *said = findings(&l.diag);
+    if (part ? !strstr(said, part) : strstr(said, "certificate") != NULL)
+        CHECK_TEXT(said, part);
+    mem_free(said);
+    unload(&l);
+}
+
+TEST(certificates_that_end)
+{
+    const char *text = "listen: { address: '127.0.0.1:1', tls: { cert: /c } }";
+    tls_lint(text, -5, "listener 127.0.0.1:1: the certificate in /c has expired: clients will refuse it");
+    tls_lint(text, 86400 + 3600, "listener 127.0.0.1:1: the certificate in /c expires in 1 day: renew it");
+    tls_lint(text, 3 * 86400 + 3600, "the certificate in /c expires in 3 days: renew it");
+    tls_lint(text, 15 * 86400, NULL);
+    tls_lint(text, INT64_MAX, NULL);
+    tls_lint("listen: { address: '10.0.0.1:1', serve: [status], tls: { cert: /c, client_ca: /ca } }", INT64_MAX, NULL);
+}
+
+TEST(a_key_that_everybody_can_read)
+{
+    const char *path = temp_file("geheim\n");
+    char text[256];
+    snprintf(text, sizeof text, "listen: { address: '127.0.0.1:1', tls: { cert: /c, key: { file: %s } } }", path);
+    chmod(path, 0644);
+    tls_lint(text, INT64_MAX, "listener 127.0.0.1:1: everybody on this host can read the private key in ");
+    chmod(path, 0600);
+    tls_lint(text, INT64_MAX, NULL);
+    unlink(path);
 }
 
 /* ---- receivers ---------------------------------------------------------------------------------------------- */

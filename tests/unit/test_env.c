@@ -296,3 +296,110 @@ TEST(words_for_another_client_of_redis_are_left_out)
     arena_free(a);
     diag_free(&d);
 }
+
+TEST(data_source_names_that_cannot_be_read)
+{
+    static const struct { const char *var, *finding; } cases[] = {
+        { "DB_DSN=just words", "environment variable DB_DSN: error: its value cannot be understood: expected a URL, or key=value words (the value is not shown, it may hold a password)" },
+        { "DB_DSN==h", "expected a URL, or key=value words" },
+        { "DB_DSN=host=h password='geheim", "its value cannot be understood: a quote is never closed" },
+        { "DB_DSN=u:geheim(h", "expected a URL, key=value words, or user:password@tcp(host:port)/name" },
+        { "DB_DSN=u:geheim@tcp(h)", "expected a URL, key=value words, or user:password@tcp(host:port)/name" },
+        { "DB_DSN=user=geheim", "its value cannot be understood: there is no host in it" },
+        { "PG_DSN=u:geheim@tcp(h)/d", "environment variable PG_DSN: error: the variable says postgres, but its value is for mysql: they contradict each other" },
+        { "DATABASE_URL=postgres:///d?user=u", "its value cannot be understood: there is no host in it" },
+        { "DB_HOST=localhost:65536", "environment variable DB_HOST: error: its value cannot be understood: the port" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        refuses(ZERO(cases[i].var), cases[i].finding);
+    refuses(ZERO("DB_HOST=h", "DB_PORT=1234"), "neither DB_TYPE nor DB_PORT says what it is");
+    refuses(ZERO("DB_HOST=h", "DB_PORT=012"), "its value is not a port from 1 to 65535");
+    refuses(ZERO("DB_HOST=h", "DB_PORT=123456"), "its value is not a port from 1 to 65535");
+    refuses(ZERO("DB_HOST=h", "DB_PORT=x"), "its value is not a port from 1 to 65535");
+    refuses(ZERO("DB_URL=postgres://h", "DB_HOST=a b"), "environment variable DB_HOST: error: its value cannot be understood");
+    refuses(ZERO("DB_URL=postgres://h", "DB_HOST=h", "DB_PORT=99999"), "environment variable DB_PORT: error: its value is not a port");
+    refuses(ZERO("DB_URL=postgres://h", "DB_HOST=/run/postgresql"), "environment variable DB_HOST: error: contradicts DB_URL");
+    refuses(ZERO("DB_URL=postgres://h", "DB_HOST=h:5433"), "environment variable DB_PORT: error: contradicts DB_URL");
+}
+
+TEST(what_says_the_same_twice_is_no_contradiction)
+{
+    GIVES(ZERO("DB_URL=postgres://h", "DB_DSN=postgres://h"), 1, "\n  postgres:");
+    GIVES(ZERO("DB_URL=postgres://h", "DB_HOST=tcp://h"), 1, "\n  postgres:");
+    GIVES(ZERO("DB_URL=postgres://h", "DB_HOST=h", "DB_PORT=5432"), 1, "\n  postgres:");
+    GIVES(ZERO("DB_URL=postgres://h", "DB_HOST=h:5432"), 1, "\n  postgres:");
+    GIVES(ZERO("POSTGRES_URL=postgres://h", "POSTGRES_TYPE=postgres"), 1, "\n  postgres:");
+    GIVES(ZERO("DB_HOST=h:5432", "DB_PORT=5432"), 1, "\n  postgres:");
+    GIVES(ZERO("DB_URL=postgres:///d?host=/run/postgresql", "DB_HOST=/run/postgresql"), 1, "\n  postgres:");
+}
+
+TEST(one_store_of_two_families_has_what_either_says)
+{
+    GIVES(ZERO("DATABASE_URL=postgres://h", "POSTGRES_URL=postgres://u:geheim@h/d"), 1, "\n  postgres:");
+    GIVES(ZERO("DATABASE_URL=postgres://u@h", "POSTGRES_HOST=h", "POSTGRES_USER=u", "POSTGRES_PASSWORD=geheim", "POSTGRES_DB=d"), 1, "\n  postgres:");
+    GIVES(ZERO("DATABASE_URL=postgres://h", "POSTGRES_HOST=h", "POSTGRES_USER=u"), 1, "\n  postgres:");
+    GIVES(ZERO("DATABASE_URL=postgres:///d?host=/a", "POSTGRES_URL=postgres:///d?host=/b"), 2, "\n  postgres-postgres:");
+    GIVES(ZERO("DATABASE_URL=postgres://h", "MYSQL_URL=mysql://u@h:5432"), 2, "\n  mysql:");
+    warns(ZERO("DATABASE_URL=postgres://a@h", "POSTGRES_URL=postgres://b@h"), "environment variable POSTGRES_URL: warning: announces the same store as DATABASE_URL with another user: DATABASE_URL is used");
+    warns(ZERO("DATABASE_URL=postgres://a:geheim@h", "POSTGRES_URL=postgres://a:geheim2@h"), "environment variable POSTGRES_URL: warning: is not used: DATABASE_URL announces the store, with another password");
+    warns(ZERO("DATABASE_URL=postgres://h", "DB_PASSWORD=geheim"), "environment variable DB_PASSWORD: warning: is not used: DATABASE_URL announces the store, with no password");
+    warns(ZERO("DATABASE_URL=postgres://h", "DB_USER=a"), "environment variable DB_USER: warning: is not used: DATABASE_URL announces the store, with no user");
+}
+
+TEST(a_password_in_a_file_is_compared_by_what_it_holds)
+{
+    const char *path = temp_file("geheim\n");
+    char file[64], again[64];
+    snprintf(file, sizeof file, "DATABASE_PASSWORD_FILE=%s", path);
+    snprintf(again, sizeof again, "DB_PASSWORD_FILE=%s", path);
+    warns(ZERO("DATABASE_URL=postgres://a:geheim@h", file), NULL);
+    warns(ZERO("DATABASE_URL=postgres://a:other@h", file), "environment variable DATABASE_PASSWORD_FILE: warning: is not used: DATABASE_URL announces the store, with another password");
+    warns(ZERO("DATABASE_HOST=h", "DATABASE_PORT=5432", file, "DB_PASSWORD=geheim2"), "environment variable DB_PASSWORD: warning: is not used");
+    warns(ZERO("DATABASE_URL=postgres://a:geheim@h", again), NULL);
+    unlink(path);
+}
+
+TEST(forms_of_addresses)
+{
+    static const struct { const char *name, *value, *type, *url; } cases[] = {
+        { "DB_DSN", "host=/run/postgresql", "postgres", "postgres://%2Frun%2Fpostgresql/" },
+        { "DB_DSN", "postgres://h/d", "postgres", "postgres://h/d" },
+        { "PG_DSN", "host=h", "postgres", "postgres://h/" },
+        { "DB_DSN", "host=h nosuch=x; port=5433", "postgres", "postgres://h:5433/" },
+        { "DB_DSN", "mysql:unix_socket=/run/m.sock;user=u", "mysql", "mysql://u@%2Frun%2Fm.sock/" },
+        { "DB_DSN", "u@unix(/run/m.sock)/d?charset=utf8", "mysql", "mysql://u@%2Frun%2Fm.sock/d" },
+        { "DB_DSN", "u:a=b@tcp(h)/d", "mysql", "mysql://u@h/d" },
+        { "DB_DSN", "u:a=b@unix(/s)/d", "mysql", "mysql://u@%2Fs/d" },
+        { "MYSQL_URL", "mysql://a%7Bb-c_d~1@h", "mysql", "mysql://a%7Bb-c_d~1@h/" },
+        { "DB_URL", "postgres://h/?a=1&&username=x&host=/s&b=2", "postgres", "postgres://h/?a=1&username=x&host=/s&b=2" },
+        { "DB_URL", "postgres:///d?host=/s&userx=1&hostx=2&passwords=3&user&password=", "postgres", "postgres://%2Fs/d?userx=1&hostx=2&passwords=3" },
+        { "DB_URL", "postgres:///d?host=/s&host=/t", "postgres", "postgres://%2Fs/d" },
+        { "DB_URL", "postgres://h/?user=u", "postgres", "postgres://u@h/" },
+        { "DB_URL", "postgres://h/d%00x", "postgres", "postgres://h/" },
+        { "REDIS_URL", "valkeys://h", "redis", "rediss://h/" },
+        { "REDIS_HOST", "redis://h:1", "redis", "redis://h:1/" },
+        { "REDIS_HOST", "h:1", "redis", "redis://h:1/" },
+        { "REDIS_HOST", "unix:/run/r.sock", "redis", "redis://%2Frun%2Fr.sock/" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct arena *a = arena_new();
+        struct diag d = { 0 };
+        clearenv();
+        setenv(cases[i].name, cases[i].value, 1);
+        const struct node *o = options(a, &d, cases[i].type, cases[i].type);
+        char *said = findings(&d);
+        if (!o || *said)
+            fprintf(stderr, "%s: %s\n", cases[i].value, said);
+        CHECK_TEXT(o ? map_find(o, "url")->text : "", cases[i].url);
+        mem_free(said);
+        diag_free(&d);
+        arena_free(a);
+    }
+}
+
+TEST(another_protocol_of_redis_is_not_redis)
+{
+    warns(ZERO("REDIS_URL=redis+sentinel://h"), "announces a store with the scheme `redis+sentinel`, for which there is no probe: it is not checked");
+    warns(ZERO("DB_URL=unix:/run/x.sock"), "announces a store with the scheme `unix`, for which there is no probe: it is not checked");
+    warns(ZERO("REDIS_URL=redis+tls://h", "REDIS_TYPE=redis+sentinel"), "for which there is no probe");
+}

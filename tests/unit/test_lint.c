@@ -174,3 +174,59 @@ TEST(tokens_that_open_nothing_or_travel_in_the_clear)
     SAYS(LISTEN("serve: [verdicts, status], tokens: { sha256: '" HASH "', serve: metrics }"), "opens nothing");
     SILENT(LISTEN("serve: [status, metrics], tokens: { sha256: '" HASH "', serve: metrics }"), "opens nothing");
 }
+
+#define FIVE "a: { tcp: 'x:1' }, b: { tcp: 'x:1' }, c: { tcp: 'x:1' }, d: { tcp: 'x:1' }, e: { tcp: 'x:1' }"
+
+TEST(groups_of_groups_are_measured_once)
+{
+    const char *text = "probes: { " FIVE ", slow: { tcp: 'x:1', interval: 60s } }\n"
+                       "groups: { outer: [inner, other], inner: [leaf, a], other: { any: [leaf, b] }, leaf: [slow, c], ready: { all: [outer, inner], advisory: [other, d] }, again: [inner] }\n";
+    SAYS(text, "group `outer`: a fault shows in the verdict after at most 1m6s");
+    SAYS(text, "group `leaf`: a fault shows in the verdict after at most 1m6s, its end after at most 1m4s (slowest: probe `slow`)");
+    SAYS(text, "probe `e` is in no group");
+    SILENT(text, "probe `d` is in no group");
+}
+
+TEST(what_is_unused_is_told_as_far_as_a_line_goes)
+{
+    struct buf text = BUF(65536);
+    buf_text(&text, "probes:\n");
+    for (unsigned i = 0; i < 40; i++)
+        buf_printf(&text, "  p%u: { tcp: 'x:1' }\n", i);
+    buf_text(&text, "groups: { ready: [p0], live: [p0] }\n");
+    SAYS(text.data, "39 probes are in no group: they are measured and shown, but decide nothing: `p1`, ");
+    SAYS(text.data, " more\n");
+    SILENT(text.data, "`self`");
+    buf_free(&text);
+    SAYS("probes: { a: { tcp: 'x:1' }, db: { postgres: 'postgres://h' } }\ngroups: { ready: [a] }\n", "probe `db` stays unknown: ");
+    SILENT("probes: { a: { tcp: 'x:1' }, db: { postgres: 'postgres://h' } }\ngroups: { ready: [a] }\n", "`ready` cannot pass");
+    SAYS("probes: { db: { postgres: 'postgres://h' } }\ngroups: { live: [db] }\n", "`live`");
+}
+
+TEST(what_counts_as_this_host)
+{
+    static const struct { const char *address; bool open; } cases[] = {
+        { "localhost:1", false }, { "[::1]:1", false }, { "127.0.0.1:1", false }, { "unix:/x", false }, { "128.0.0.1:1", true }, { "[fd00::1]:1", true }, { "[::]:1", true },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "listen: { address: '%s', serve: all }", cases[i].address);
+        says(text, "shows every probe", cases[i].open);
+    }
+}
+
+TEST(verdicts_that_need_a_credential)
+{
+    SAYS(LISTEN("serve: [verdicts], open: none, tokens: '" HASH "'"), "listener 10.0.0.1:1: verdicts need a credential there: probes of Kubernetes and of most balancers send none");
+    SILENT(LISTEN("serve: [verdicts, status], tokens: '" HASH "'"), "verdicts need a credential");
+}
+
+TEST(consumers_that_see_a_drain_too_late)
+{
+    SAYS("shutdown_delay: 5s\nprobes: { a: { tcp: 'x:1' } }\nconsumers: { k: { period: 10s, threshold: 3, timeout: 1s, group: ready } }\n",
+         "consumer `k` needs up to 31s to see that `ready` drains, but shutdown_delay is 5s");
+    SAYS("probes: { a: { tcp: 'x:1' } }\nconsumers: { k: { period: 10s, threshold: 3, timeout: 1s, group: ready } }\n", "but shutdown_delay is 0s");
+    SILENT("shutdown_delay: 40s\nprobes: { a: { tcp: 'x:1' } }\nconsumers: { k: { period: 10s, threshold: 3, timeout: 1s, group: ready } }\n", "drains, but");
+    SILENT("probes: { a: { tcp: 'x:1' } }\nconsumers: { k: { period: 10s, threshold: 1, timeout: 1s, group: live } }\n", "drains, but");
+    SILENT("probes: { a: { tcp: 'x:1' } }\nconsumers: { k: { period: 1s, threshold: 1, timeout: 500ms, group: ready } }\n", "counts one outcome several times");
+}

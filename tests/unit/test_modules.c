@@ -55,19 +55,67 @@ TEST(a_struct_of_another_build_is_refused_with_both_versions)
     m.magic = 1;
     CHECK(strstr(modules_check(&m, why, sizeof why), "no vitald module"));
     m.magic = VITAL_MAGIC;
-    m.size -= 8;
-    CHECK(strstr(modules_check(&m, why, sizeof why), "rebuild"));
+    uint32_t *const strides[] = { &m.size, &m.opt_size, &m.number_size };
+    for (size_t i = 0; i < 3; i++) {
+        *strides[i] -= 8;
+        CHECK(strstr(modules_check(&m, why, sizeof why), ": rebuild it with this version's vital_probe.h"));
+        *strides[i] += 8;
+    }
+    CHECK_TEXT(modules_check(&m, why, sizeof why), NULL);
+}
+
+TEST(a_careless_module_is_refused)
+{
+    static const char big[] = "a23456789a23456789a23456789a23456789a23456789a23456789a23456789a23456789";
+    static const struct vital_number numbers[][2] = { { { .name = "Big", .unit = "", .help = "h" } }, { { .name = "a", .help = "h" } }, { { .name = "a", .unit = "" } }, { { .name = "a_b9", .unit = "", .help = "h" } } };
+    static const char *const number_faults[] = { "a number has no proper name, unit or help", "a number has no proper name, unit or help", "a number has no proper name, unit or help", NULL };
+    static const char *const names[] = { NULL, "", "Big", "a b", "a{", big };
+    struct vital_module m = *builtin_modules[0];
+    char why[512];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        m.name = names[i];
+        CHECK_TEXT(modules_check(&m, why, sizeof why), "it has no proper name");
+    }
+    m = *builtin_modules[0];
+    m.summary = NULL;
+    CHECK_TEXT(modules_check(&m, why, sizeof why), "it has no summary");
+    m.summary = "";
+    CHECK_TEXT(modules_check(&m, why, sizeof why), "it has no summary");
+    m = *builtin_modules[0];
+    m.opts = NULL;
+    CHECK_TEXT(modules_check(&m, why, sizeof why), "it has no options, no start() or no conf struct");
+    m = *builtin_modules[0];
+    m.start = NULL;
+    CHECK_TEXT(modules_check(&m, why, sizeof why), "it has no options, no start() or no conf struct");
+    m = *builtin_modules[0];
+    m.conf_size = 0;
+    CHECK_TEXT(modules_check(&m, why, sizeof why), "it has no options, no start() or no conf struct");
+    m = *builtin_modules[0];
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        m.numbers = numbers[i];
+        CHECK_TEXT(modules_check(&m, why, sizeof why), number_faults[i]);
+    }
 }
 
 TEST(a_careless_row_is_refused)
 {
+    static const struct vital_opt inner[] = { { .name = "x", .type = VITAL_INT, .help = "h" }, VITAL_OPT_END };
+    static const struct vital_opt middle[] = { { .name = "x", .type = VITAL_BLOCK, .help = "h", .rows = inner, .row_size = 8 }, VITAL_OPT_END };
+    static const struct vital_opt outer[] = { { .name = "x", .type = VITAL_BLOCK, .help = "h", .rows = middle, .row_size = 8 }, VITAL_OPT_END };
+    static struct vital_opt many[66];
     static const struct { struct vital_opt row; const char *why; } rows[] = {
         { { .name = "x", .type = VITAL_TYPE_COUNT, .help = "h" }, "unknown type" },
         { { .name = "X", .type = VITAL_INT, .help = "h" }, "lower case" },
         { { .name = "x", .type = VITAL_INT }, "has no help" },
         { { .name = "x", .type = VITAL_WORD, .help = "h" }, "without words" },
         { { .name = "x", .type = VITAL_BLOCKS, .help = "h" }, "without rows" },
+        { { .name = "x", .type = VITAL_BLOCK, .help = "h", .rows = inner }, "without rows" },
+        { { .name = "x", .type = VITAL_INT, .help = "" }, "has no help" },
+        { { .name = "x", .type = VITAL_BLOCK, .help = "h", .rows = outer, .row_size = 8 }, "its option `x` nests blocks too deeply" },
+        { { .name = "x", .type = VITAL_BLOCK, .help = "h", .rows = many, .row_size = 8 }, "its option `a` is one too many: at most 64" },
     };
+    for (unsigned i = 0; i < 65; i++)
+        many[i] = (struct vital_opt){ .name = "a", .type = VITAL_INT, .help = "h" };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct vital_opt opts[2] = { rows[i].row, VITAL_OPT_END };
         struct vital_module m = *builtin_modules[0];
@@ -87,22 +135,29 @@ TEST(a_careless_row_is_refused)
 
 static char dir[] = "/tmp/vitald-modules-XXXXXX";
 
-static void compile(const char *name, const char *head, const char *inside)
+static void compile_text(const char *name, const char *text)
 {
     struct buf command = BUF(4096), path = BUF(256);
     buf_printf(&path, "%s/%s.c", dir, name);
     FILE *f = fopen(path.data, "w");
-    fprintf(f,
-            "#include \"vital_probe.h\"\nstruct c { int64_t x; };\n"
-            "static const struct vital_opt opts[] = { VITAL_OPT(struct c, x, INT, .def = \"1\", .help = \"x\"), VITAL_OPT_END };\n"
-            "static void start(struct vital_probe *p) { (void)p; }\n"
-            "static const struct vital_module m = { %s, .name = \"%s\", .summary = \"s\", .opts = opts, .conf_size = sizeof(struct c), .start = start };\nVITAL_EXPORT(m);\n",
-            head, inside);
+    fputs(text, f);
     fclose(f);
     buf_printf(&command, "cc -std=c11 -shared -fPIC -Iprobes -o %s/%s.so %s", dir, name, path.data);
     CHECK_INT(system(command.data), 0);
     buf_free(&command);
     buf_free(&path);
+}
+
+static void compile(const char *name, const char *head, const char *inside)
+{
+    char text[2048];
+    snprintf(text, sizeof text,
+            "#include \"vital_probe.h\"\nstruct c { int64_t x; };\n"
+            "static const struct vital_opt opts[] = { VITAL_OPT(struct c, x, INT, .def = \"1\", .help = \"x\"), VITAL_OPT_END };\n"
+            "static void start(struct vital_probe *p) { (void)p; }\n"
+            "static const struct vital_module m = { %s, .name = \"%s\", .summary = \"s\", .opts = opts, .conf_size = sizeof(struct c), .start = start };\nVITAL_EXPORT(m);\n",
+            head, inside);
+    compile_text(name, text);
 }
 
 static void clean(void)
@@ -131,7 +186,11 @@ TEST(files_are_loaded_by_name_and_gated)
     compile("good", "VITAL_MODULE_HEAD", "good");
     compile("old", ".magic = VITAL_MAGIC, .abi = 0, .size = sizeof(struct vital_module)", "old");
     compile("other", "VITAL_MODULE_HEAD", "another");
+    compile_text("empty", "int nothing;\n");
+    compile_text("null", "const void *const vital_module = 0;\n");
     char path[64];
+    snprintf(path, sizeof path, "%s/.so", dir); /* no name at all */
+    CHECK(symlink("good.so", path) == 0);
     snprintf(path, sizeof path, "%s/text.so", dir);
     FILE *f = fopen(path, "w");
     fputs("no library", f);
@@ -146,12 +205,20 @@ TEST(files_are_loaded_by_name_and_gated)
     refuses("postgres", MODULES_NOT_INSTALLED, "install the package vitald-postgres");
     refuses("nonsense", MODULES_UNKNOWN, "no probe type `nonsense`");
     refuses("../good", MODULES_UNKNOWN, "no probe type");
+    refuses("empty", MODULES_UNUSABLE, "it exports no `vital_module`: its file must end in VITAL_EXPORT(...)");
+    refuses("null", MODULES_UNUSABLE, "it exports no `vital_module`: its file must end in VITAL_EXPORT(...)");
     const struct vital_module *all[64];
     size_t n = modules_all(all, 64);
     bool found = false;
     for (size_t i = 0; i < n; i++)
         found |= all[i] == m;
     CHECK(found);
+    CHECK_INT(modules_all(all, 1), 1);
+    CHECK_INT(modules_all(all, n - 1), n - 1);
+    const char *names[64];
+    size_t known = modules_names(names, 64);
+    CHECK_INT(modules_names(names, 1), 1);
+    CHECK_INT(modules_names(names, known - 1), known - 1);
     clean();
 }
 

@@ -198,6 +198,45 @@ TEST(what_is_wrong_is_explained)
     refuses("secret: { env: VITALD_TEST_UNSET }", "VITALD_TEST_UNSET is not set");
     refuses("secret: {}", "exactly one of file, env, credential");
     refuses("secret: [a]", "expected a secret, not a list");
+    refuses("number: [1]", "expected a number, not a list");
+    refuses("number: '5'", "what stands in quotes is text");
+    refuses("number: x", "`number`: \"x\": expected a number");
+    refuses("number: 1e999", "this number is too large");
+    refuses("number: 5.%", "expected a percentage like 15%");
+    refuses("number: 50", "must be from 0% to 200%, and a number without % is a ratio: write 50%");
+    refuses("number: 5000", "\"5000\": must be from 0% to 200%");
+    refuses("truth: [a]", "expected a boolean, not a list");
+    refuses("truth: perhaps", "`truth`: \"perhaps\": expected true or false");
+    refuses("time: [a]", "expected a duration, not a list");
+    refuses("time: 0x1s", "numbers are written in decimal");
+    refuses("time: 5000000000000w", "this duration is too long");
+    refuses("size: 0x1B", "numbers are written in decimal");
+    refuses("size: 5000000000PB", "this size is too large");
+    refuses("size: -1KiB", "expected a size");
+    refuses("word: [a]", "expected a word, not a list");
+    refuses("word: re", "`word`: \"re\": must be one of: red, green, blue");
+    refuses("url: [a]", "expected a URL, not a list");
+    refuses("url: { env: VITALD_TEST_UNSET }", "VITALD_TEST_UNSET is not set");
+    refuses("address: { a: 1 }", "expected an address, not a map");
+    refuses("ranges: ''", "`ranges`: \"\": is empty");
+    refuses("ranges: 1-x", "expected numbers and ranges");
+    refuses("ranges: 1-1000", "outside of what makes sense");
+    refuses("ranges: '1,,2'", "expected numbers and ranges");
+    refuses("ranges: [{ a: 1 }, [2]]", "expected a list of ranges, not a list");
+    refuses("free_below: { enter: [1], leave: 2 }", "expected a threshold, not a list");
+    refuses("free_below: { enter: 5% }", "needs both `enter` and `leave`");
+    refuses("free_below: { leave: 5% }", "needs both `enter` and `leave`");
+    refuses("used_above: x", "`used_above`: \"x\": expected a percentage like 15%, or a number");
+    refuses("used_above: x%", "expected a percentage like 15%");
+    refuses("used_above: -5%", "expected a percentage like 15%");
+    refuses("tls: [a]", "expected true, false, auto");
+    refuses("tls: 'true'", "expected true, false, auto");
+    refuses("tls: 'auto'", "expected true, false, auto");
+    refuses("tls: { verify: 5 }", "`verify`: \"5\"");
+    refuses("text: { a: 1 }", "expected a text, not a map");
+    refuses("regex: [a]", "expected a regular expression, not a list");
+    refuses("block: { nice: 1, dir: x }", "must be an absolute path");
+    refuses("time: 10s\ntim: 5", "test has no option `tim`: did you mean `time`?");
 }
 
 TEST(all_problems_are_told_at_once)
@@ -390,6 +429,59 @@ TEST(a_pattern_that_runs_away_is_stopped)
     mem_free(body);
 }
 
+TEST(values_print_as_they_are_written)
+{
+    static const struct { const char *option, *value, *printed; } cases[] = {
+        { "secret", "geheim", "***" }, { "secret", "~", "" }, { "regex", "a+b", "a+b" }, { "regex", "~", "" }, { "url", "~", "" }, { "text", "~", "" },
+        { "ranges", "1,5-9", "1,5-9" }, { "ranges", "[]", "" }, { "free_below", "5%", "5%" }, { "free_below", "2KiB", "2KiB" }, { "slow", "250ms", "250ms" },
+        { "plain", "0.5", "0.5" }, { "plain", "~", "" }, { "strings", "[a, b]", "a,b" }, { "tls", "~", "" }, { "pairs", "{ a: geheim }", "" }, { "word", "red", "red" },
+        { "truth", "true", "true" }, { "count", "42", "42" }, { "number", "5%", "0.05" }, { "time", "90ms", "90ms" }, { "size", "2KiB", "2KiB" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[64];
+        struct buf out = BUF(256);
+        snprintf(text, sizeof text, "%s: %s", cases[i].option, cases[i].value);
+        struct decoded r = decode(text);
+        const struct vital_opt *row = opt_row(rows, cases[i].option);
+        CHECK_TEXT(r.text, "");
+        opt_print(row, (const char *)&r.all + row->offset, &out);
+        CHECK_TEXT(out.data ? out.data : "", cases[i].printed);
+        buf_free(&out);
+        done(&r);
+    }
+}
+
+TEST(an_override_that_is_wrong_says_so)
+{
+    struct decoded r = decode("count: 9");
+    const char *wrong[] = { "count: 0", "tls: 5", "count: 0\ntls: 5" };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct node *n = yaml_parse(r.arena, NULL, wrong[i], strlen(wrong[i]), r.scope.diag);
+        CHECK(!opt_override(&r.scope, n, "test", rows, &r.all));
+    }
+    CHECK_INT(r.scope.diag->errors, 4);
+    diag_free(r.scope.diag);
+    done(&r);
+}
+
+TEST(forms_of_values)
+{
+    struct decoded r = decode("number: 1e-3\nranges: ' 1, 5 - 9'\ntime: 0\nused_above: 1e3\nurl: 'unix:/run/x.sock'");
+    CHECK(strstr(r.text, "`ranges`") && strstr(r.text, "`time`"));
+    CHECK(fabs(r.all.number - 0.001) < 1e-12);
+    CHECK(fabs(r.all.above.enter - 1000) < 1e-9);
+    CHECK_TEXT(r.all.url->text, "unix:/run/x.sock");
+    done(&r);
+    struct decoded s = decode("number: 1E+0\nranges: '1,  5-9'\nurl: 'http://[::1]?x=&token=&a&y'\nsize: 2KB\nused_above: { enter: 5, leave: 4 }\nslow: { enter: 5s, leave: 6s }\npairs: ~\nblock: ~");
+    CHECK_TEXT(s.text, "");
+    CHECK_INT(((const struct vital_range *)s.all.ranges.items)[1].low, 5);
+    CHECK_TEXT(s.all.url->path, "/?x=&token=&a&y");
+    CHECK_TEXT(s.all.url->text, "http://[::1]/?x=&token=***&a&y");
+    CHECK_INT(s.all.size, 2000);
+    CHECK_TEXT(s.all.block.dir, "/");
+    done(&s);
+}
+
 TEST(numbers_are_read_strictly)
 {
     static const struct { const char *text; uint64_t usec; } times[] = { { "0", 0 },       { "10s", 10000000 },  { "250ms", 250000 },
@@ -414,5 +506,14 @@ TEST(numbers_are_read_strictly)
     CHECK(scalar_int("9223372036854775808", &n) && scalar_int("+1", &n) && scalar_int("", &n) && scalar_int("-", &n));
     double f;
     CHECK(!scalar_number("1e3", &f) && fabs(f - 1000) < 1e-9);
+    CHECK(!scalar_number("1E+3", &f) && fabs(f - 1000) < 1e-9);
+    CHECK(!scalar_number("-1e-1", &f) && fabs(f + 0.1) < 1e-9);
+    CHECK(!scalar_size("0", &v) && v == 0);
+    CHECK_TEXT(scalar_number("0x1", &f), "numbers are written in decimal");
+    CHECK_TEXT(scalar_number("x", &f), "expected a number");
+    CHECK_TEXT(scalar_percent("%", &f), "expected a percentage like 15%");
+    CHECK_TEXT(scalar_percent("5", &f), "expected a percentage like 15%");
+    CHECK_TEXT(scalar_percent("-1%", &f), "expected a percentage like 15%");
+    CHECK_TEXT(scalar_number("11111111111111111111111111111111111111111111111111111111111111111", &f), "expected a number");
     CHECK(scalar_number("nan", &f) && scalar_number("1e999", &f) && scalar_number("inf", &f) && scalar_number("1e", &f));
 }

@@ -53,12 +53,26 @@ TEST(says_where_and_what)
     refuses("? [1, 2]\n: x\n", "1:3:error: a key must be text, not a list");
     refuses("\"\": x\n", "1:1:error: a key is empty");
     refuses("a: \"x\\0y\"\n", "1:4:error: text may not contain a NUL character");
+    refuses("*x : 1\n", "1:1:error: aliases are not supported (*x)");
+    refuses("- *x\n", "1:3:error: aliases are not supported (*x)");
+    refuses("*x", "1:1:error: aliases are not supported (*x)");
+    refuses("a: \"x\\qy\"\n", "1:6:error: not valid YAML: unknown escape in double quotes");
+    refuses("a: 'x\n", "1:4:error: not valid YAML: this quote is never closed");
+    refuses("a: [1, 2\n", "2:1:error: not valid YAML: a ',' or ']' is missing");
+    refuses("a: {b: 1\n", "2:1:error: not valid YAML: a ',' or '}' is missing");
+    refuses("a: *\n", "1:5:error: not valid YAML: text that begins with '*' or '&' must be quoted");
+    refuses("a: - b\n", "1:4:error: not valid YAML: a list's '-' cannot stand here");
+    refuses("a: |9x\n b\n", "1:6:error: not valid YAML: did not find expected comment or line break");
+    refuses("a: %x\n", "1:4:error: not valid YAML: text that begins with one of @ ` % must be quoted");
+    refuses("%YAML 1.1\n%YAML 1.1\n---\na: 1\n", "2:1:error: not valid YAML: found duplicate %YAML directive");
 }
 
 TEST(finds_the_place_of_bytes_that_are_no_text)
 {
     refuses("ab: 1\nc: \xff\n", "2:4:error: invalid leading UTF-8 octet");
     refuses("ab: 1\nc: \x01\n", "2:4:error: control characters are not allowed");
+    refuses("ab: \xc3\xa4\nc\xc3\xa4: \xff\n", "2:5:error: invalid leading UTF-8 octet");
+    refuses("a: \xc3", "1:4:error: incomplete UTF-8 octet sequence");
 }
 
 TEST(reports_all_that_it_can)
