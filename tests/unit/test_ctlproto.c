@@ -55,3 +55,15 @@ TEST(beats_go_beside_the_control_socket)
     CHECK(ctl_beat_path("/control.sock", room));               /* nothing before it */
     CHECK_TEXT(room, "/control.sock.beat");
 }
+
+TEST(codes_have_words)
+{
+    for (unsigned i = 0; i < CTL_CODE_COUNT; i++)
+        CHECK_INT(ctl_code_from(ctl_code_text(i)), i);
+    CHECK_TEXT(ctl_code_text(CTL_CODE_COUNT), "?");
+    CHECK_INT(ctl_code_from("nonsense"), -1);
+    for (unsigned i = 0; i < CTL_VERB_COUNT; i++)
+        CHECK_INT(ctl_verb_from(ctl_verb_text(i)), i);
+    CHECK_TEXT(ctl_verb_text(CTL_VERB_COUNT), "?");
+    CHECK_INT(ctl_verb_from(""), -1);
+}

@@ -73,3 +73,70 @@ TEST(replies_and_status_messages_go_both_ways)
     buf_free(&out);
     buf_free(&back);
 }
+
+TEST(lists_of_services_are_written_whatever_their_length)
+{
+    struct buf content = BUF(4096), out = BUF(4096);
+    char name[301];
+    memset(name, 'x', 300);
+    name[300] = '\0';
+    grpc_put_listed(&content, "a", GRPC_SERVING);
+    CHECK_INT(content.len, 2 + 3 + 4);
+    CHECK(!memcmp(content.data, "\x0a\x07\x0a\x01" "a\x12\x02\x08\x01", 9));
+    grpc_put_list(&out, &content);
+    CHECK(out.len == 14 && !memcmp(out.data, "\0\0\0\0\x09", 5));
+    buf_reset(&content);
+    grpc_put_listed(&content, name, GRPC_NOT_SERVING);
+    CHECK(!memcmp(content.data, "\x0a\xb3\x02\x0a\xac\x02xx", 8) && !memcmp(content.data + content.len - 4, "\x12\x02\x08\x02", 4));
+    buf_reset(&out);
+    grpc_put_request(&out, "");
+    CHECK(out.len == GRPC_HEAD && !memcmp(out.data, "\0\0\0\0\0", 5));
+    buf_free(&content);
+    buf_free(&out);
+}
+
+TEST(replies_that_are_none_are_refused)
+{
+    static const struct { const char *bytes; size_t len; bool fine; uint64_t serving; } cases[] = {
+        { "", 0, true, GRPC_SERVING_UNKNOWN }, { "\x08\1", 2, true, 1 }, { "\x08\xe7\7", 3, true, 999 }, { "\x12\3abc\x08\1", 7, true, 1 },
+        { "\x0a\1a", 3, false, 0 }, { "\x08", 1, false, 0 }, { "\x08\x80", 2, false, 0 }, { "\x0b", 1, false, 0 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint64_t serving;
+        CHECK_INT(grpc_get_reply((struct span){ cases[i].bytes, cases[i].len }, &serving), cases[i].fine);
+        CHECK(!cases[i].fine || serving == cases[i].serving);
+    }
+    static const struct { const char *digits; int status; } digits[] = { { "", -1 }, { "0", 0 }, { "16", 16 }, { "17", GRPC_UNKNOWN }, { "999", GRPC_UNKNOWN }, { "1000", -1 }, { "/", -1 }, { "1:", -1 }, { "-1", -1 } };
+    for (size_t i = 0; i < sizeof digits / sizeof *digits; i++)
+        CHECK_INT(grpc_status_from_digits((struct span){ digits[i].digits, strlen(digits[i].digits) }), digits[i].status);
+}
+
+TEST(messages_are_unescaped_where_they_are_escaped)
+{
+    static const struct { const char *sent, *text; } cases[] = { { "%", "%" }, { "a%4", "a%4" }, { "%zz", "%zz" }, { "%4z", "%4z" }, { "%41%6a%6A", "Ajj" }, { "%%41", "%A" } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf out = BUF(64);
+        grpc_get_message((struct span){ cases[i].sent, strlen(cases[i].sent) }, &out);
+        CHECK_TEXT(out.data, cases[i].text);
+        buf_free(&out);
+    }
+    struct buf out = BUF(64);
+    grpc_get_message((struct span){ "%4\0x", 4 }, &out);
+    CHECK(out.len == 4 && !memcmp(out.data, "%4\0x", 4));
+    buf_reset(&out);
+    grpc_put_message(&out, "a\x7f~ ");
+    CHECK_TEXT(out.data, "a%7F~ ");
+    buf_free(&out);
+}
+
+TEST(names_of_status)
+{
+    CHECK_TEXT(grpc_status_text(GRPC_NOT_FOUND), "NOT_FOUND");
+    CHECK_TEXT(grpc_status_text(GRPC_STATUSES), "?");
+    CHECK_INT(grpc_status_from("UNAUTHENTICATED"), 16);
+    CHECK_INT(grpc_status_from("ok"), -1);
+    CHECK_TEXT(grpc_serving_text(GRPC_SERVING), "SERVING");
+    CHECK_TEXT(grpc_serving_text(GRPC_SERVINGS), "?");
+    CHECK_INT(grpc_serving_from("NOT_SERVING"), GRPC_NOT_SERVING);
+    CHECK_INT(grpc_serving_from(""), -1);
+}

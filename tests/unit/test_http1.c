@@ -283,13 +283,15 @@ TEST(chunks_in_any_pieces)
     CHECK_INT(dechunk("3\r\nab", 9, &used), 1);
     CHECK_TEXT(body, "ab");
     CHECK_INT(dechunk("0\r\n\r", 9, &used), 1);
+    CHECK_INT(dechunk("2\t;a\tb\r\nab\r\n0\r\nX:\ty\r\n\r\n", 9, &used), 0);
+    CHECK_TEXT(body, "ab");
 }
 
 TEST(bad_chunks_are_refused)
 {
     static const char *const bad[] = {
         "\r\n", "x\r\n", "5\n", ";\r\n", " 5\r\n", "-1\r\n", "0x5\r\n", "5\r\nhelloX", "5\r\nhello\rX", "5\r\nhello\n", "5;\x01\r\n", "5;\n\r\n",
-        "1000000000000000\r\n", "ffffffffffffffffffff\r\n", "0\r\nA\n", "0\r\n\rX", "5 \n", "0\r\nA: \x7f\r\n", "5\rX",
+        "1000000000000000\r\n", "ffffffffffffffffffff\r\n", "0\r\nA\n", "0\r\n\rX", "5 \n", "0\r\nA: \x7f\r\n", "5\rX", "5x\r\n", "5;\x7f\r\n", "5;a\x01", "5\t\x01", "0\r\nA\x01",
     };
     size_t used;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

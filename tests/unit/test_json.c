@@ -99,6 +99,7 @@ static const char *const refused[] = {
     "", " ", "{", "[", "[1,]", "[,1]", "{\"a\"}", "{\"a\":}", "{a:1}", "{\"a\":1,}", "01", "1.", ".5", "+1", "-", "1e", "1e+", "0x10",
     "tru", "True", "nul", "NaN", "Infinity", "'a'", "\"a", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"\\ud800\"", "\"\\udc00\"",
     "\"\\ud800\\u0041\"", "\"\\ud800x\"", "\"a\nb\"", "\"\xff\"", "\"\xc0\xaf\"", "\"\xed\xa0\x80\"", "[1 2]", "1 2", "{} {}", "//x\n1",
+    "\"\\", "\"\\u", "\"\\u1", "\"\\u123\x01\"", "\"\\ud800\\", "\"\\ud800\\u12\"", "\"\\ud800\\ue000\"", "-1e999",
     "\xef\xbb\xbf{}", "1e999", "[1]]", "{\"a\":1 \"b\":2}", "{\"a\":1,\"a\":2}", "{\"a\":1,\"b\":2,\"\\u0061\":3}", "{\"a\" 1}", "[\"\\",
     "{1:2}", "{\"x\":{\"y\":1,\"y\":2}}", "\"\xf5\x80\x80\x80\"", "\"\\U0041\"", "--1", "1-", "\"\x1f\"", "[\x0b]", "\"\\",
 };
@@ -219,9 +220,26 @@ TEST(walks_members_elements_and_pointers)
 
 TEST(a_string_with_a_nul_is_not_a_c_string)
 {
-    size_t at;
-    struct json_value root;
+    size_t at, cursor = 0;
+    struct json_value root, key, value;
     char room[16];
+    CHECK_TEXT(json_check("\"\\", 2, &at, &root), "unknown escape in a string");
+    CHECK_TEXT(json_check("\"\\\0\"", 4, &at, &root), "unknown escape in a string");
+    CHECK_TEXT(json_check("\"\\u00\0\0\"", 8, &at, &root), "four hexadecimal digits are expected behind \\u");
+    CHECK_TEXT(check("1e999", &at, &root), "a number is too large");
+    CHECK_TEXT(check("\"\\ud83d\\ude00\\u20ac\\u00e4z\"", &at, &root), NULL);
+    CHECK(json_string(&root, room, sizeof room));
+    CHECK_TEXT(room, "\xf0\x9f\x98\x80\xe2\x82\xac\xc3\xa4z");
+    CHECK(!json_next(&root, &cursor, &key, &value));
+    CHECK_TEXT(check("5", &at, &root), NULL);
+    CHECK(!json_string(&root, room, sizeof room));
+    CHECK_INT(json_pointer(&root, "/a/b").kind, JSON_NONE);
+    CHECK_TEXT(check("{\"b\":1,\"a\":{},\"b\":2,\"c\":3}", &at, &root), "the same key twice in an object");
+    CHECK_INT(at, 14);
+    CHECK_TEXT(check("[1]", &at, &root), NULL);
+    CHECK_INT(json_pointer(&root, "/0000000001").kind, JSON_NONE);
+    CHECK_INT(json_pointer(&root, "//").kind, JSON_NONE);
+    CHECK_INT(json_pointer(&root, "/:").kind, JSON_NONE);
     CHECK_TEXT(check("\"a\\u0000b\"", &at, &root), NULL);
     CHECK(!json_string(&root, room, sizeof room));
 }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "core/index.h"
+#include "core/outcome.h"
 #include "core/probe.h"
 #include "core/stall.h"
 #include "core/state_bytes.h"
@@ -27,6 +28,24 @@ TEST(a_full_neighbourhood_is_searched_to_its_end)
     CHECK_INT(index_find(&n, names[4], strlen(names[4])), UINT32_MAX);
     CHECK_INT(index_find(&n, names[0], strlen(names[0]) - 1), UINT32_MAX);
     index_close(&n);
+}
+
+#define WORDS(prefix, count)                                   \
+    do {                                                       \
+        for (unsigned i = 0; i < (count); i++)                 \
+            CHECK_INT(prefix##_from(prefix##_text(i)), i);     \
+        CHECK_TEXT(prefix##_text(count), "?");                 \
+        CHECK_INT(prefix##_from("nonsense"), -1);              \
+    } while (0)
+
+TEST(words_and_values_are_one_to_one)
+{
+    WORDS(level, LEVEL_COUNT);
+    WORDS(state, STATE_COUNT);
+    WORDS(mode, MODE_COUNT);
+    WORDS(vital_class, VITAL_CLASS_COUNT);
+    WORDS(why, WHY_COUNT);
+    WORDS(reason, VITAL_REASON_COUNT);
 }
 
 TEST(cutting_reads_no_further_than_it_must)

@@ -86,3 +86,41 @@ TEST(bounds)
     d = parsed("|\n|");
     CHECK_INT(d.count, 0);
 }
+
+TEST(odd_forms)
+{
+    struct perfdata d = parsed("x|a=+1 b=1E3 c=1e+2 d=1e-2 e=.5");
+    CHECK_INT(d.count, 5);
+    check_value(&d, 0, "a", PERFDATA_PLAIN, 1);
+    check_value(&d, 1, "b", PERFDATA_PLAIN, 1000);
+    check_value(&d, 2, "c", PERFDATA_PLAIN, 100);
+    check_value(&d, 3, "d", PERFDATA_PLAIN, 0.01);
+    check_value(&d, 4, "e", PERFDATA_PLAIN, 0.5);
+    d = parsed("x|a=1\tb=2\r\nOK\n|c=3;\t'd'");
+    CHECK_INT(d.count, 3);
+    CHECK_INT(d.dropped, 1);
+    static const char *const bad[] = { "a=e5", "a=1+1", "a=1-", "a=E", "a=", "'a'", "'a", "a=1e5e5", "''=1", "a=1E+-2", "a=1/s", "a=1:" };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "x|%s", bad[i]);
+        d = parsed(line);
+        CHECK_INT(d.count, 0);
+        CHECK_INT(d.dropped, 1);
+    }
+    d = parsed("x|a=1e");
+    CHECK_INT(d.count + d.dropped, 1);
+    d = parsed("x|a=");
+    CHECK_INT(d.dropped, 1);
+    d = parsed("x|a=U");
+    CHECK_INT(d.count + d.dropped, 0);
+    char nul[] = "x|a=1\0b=2 c=1e\0";
+    perfdata_parse(nul, sizeof nul - 1, &d);
+    CHECK_INT(d.count, 2);
+    static char wide[1000];
+    memset(wide, 'x', sizeof wide);
+    memcpy(wide, "x|", 2);
+    memcpy(wide + 990, "=7", 3);
+    d = parsed(wide);
+    CHECK_INT(d.count, 1);
+    CHECK_INT(strlen(d.values[0].label), PERFDATA_LABEL - 1);
+}

@@ -79,6 +79,9 @@ TEST(values_are_written_as_in_zone_files)
                "ns.example.com a\\.b\\.c.example.com 1 2 3 4 4294967295");
     CHECK_TEXT(VALUE(257, "\x00\x05issueca.example"), "0 issue ca.example");
     CHECK_TEXT(VALUE(99, "whatever"), "");
+    CHECK_TEXT(VALUE(5, "\x04" "a\\ b\x01~\x00"), "a\\\\\\032b.~");
+    CHECK_TEXT(VALUE(5, "\x01\x7f\x00"), "\\127");
+    CHECK_TEXT(VALUE(16, ""), "");
 }
 
 TEST(malformed_values_are_refused)
@@ -91,6 +94,8 @@ TEST(malformed_values_are_refused)
         CASE(5, "\x01" "a\xc0\x2b"),          /* into its own name */
         CASE(5, "\x80" "aaaa\x00"),           /* a label type that does not exist */
         CASE(5, "\x02ns\x00\x00"),            /* bytes behind the name */
+        CASE(5, "\xc0\x3b\xc0\x2b"), CASE(33, "\x00\x00\x00\x05\x01"), CASE(15, "\x00\x0a\x01" "a"), CASE(28, "\x0a"), CASE(6, "\x01" "a\x00\x00"),
+        CASE(257, "\x00\x01"), CASE(6, "\x00\x00\x00\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x04\0\0\0\5"),
         CASE(15, "\x00"), CASE(15, "\x00\x0a"), CASE(6, "\x00\x00"), CASE(257, "\x00"), CASE(257, "\x00\x00"), CASE(257, "\x00\x09issue"),
     };
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -144,6 +149,16 @@ TEST(only_our_own_answer_counts)
     CHECK(!dns_answer_open(m.bytes, m.len, query, n, &a) && a.rcode == 1);
     m.bytes[3] = 0;
     CHECK_TEXT(dns_answer_open(m.bytes, m.len, query, n, &a), "another question");
+    m.bytes[3] = 1;
+    m.bytes[7] = 1; /* records without a question */
+    CHECK_TEXT(dns_answer_open(m.bytes, m.len, query, n, &a), "another question");
+    m = answer_to(query, n, 0x0800, 0); /* another operation */
+    CHECK_TEXT(dns_answer_open(m.bytes, m.len, query, n, &a), "not an answer");
+    m = answer_to(query, n, 0, 0);
+    CHECK_TEXT(dns_answer_open(m.bytes, n - 1, query, n, &a), "another question");
+    CHECK_TEXT(dns_answer_open(m.bytes, DNS_HEADER - 1, query, n, &a), "another id");
+    m.bytes[12] ^= 0x20; /* the length of a label is no letter */
+    CHECK_TEXT(dns_answer_open(m.bytes, m.len, query, n, &a), "another question");
 }
 
 TEST(names_of_queries)
@@ -169,6 +184,9 @@ TEST(names_of_queries)
     CHECK(dns_reverse_name("2001:db8::1", room, sizeof room));
     CHECK_TEXT(room, "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa");
     CHECK(!dns_reverse_name("host", room, sizeof room));
+    CHECK(!dns_reverse_name("192.0.2.7", room, 22));
+    CHECK(!dns_reverse_name("2001:db8::1", room, 73));
+    CHECK(dns_reverse_name("2001:db8::1", room, 74));
 }
 
 TEST(same_values)
@@ -178,6 +196,12 @@ TEST(same_values)
     CHECK(dns_same(28, "2001:db8:0::1", "2001:db8::1"));
     CHECK(!dns_same(1, "10.0.0.1", "10.0.0.2"));
     CHECK(!dns_same(16, "v=SPF1", "v=spf1"));
+    CHECK(!dns_same(257, "0 issue a", "0 issue A"));
+    CHECK(dns_same(2, ".", ".") && !dns_same(2, ".", "") && dns_same(2, "", ""));
+    CHECK(!dns_same(1, "x", "10.0.0.1") && !dns_same(1, "10.0.0.1", "x") && dns_same(1, "10.0.0.1", "10.0.0.1") && !dns_same(28, "::1", "::2"));
+    CHECK_TEXT(dns_rcode_text(3), "NXDOMAIN");
+    CHECK_TEXT(dns_rcode_text(10), "NOTZONE");
+    CHECK_TEXT(dns_rcode_text(11), "an unknown code");
 }
 
 /* ---- the probe, with real datagrams ----------------------------------------------------------------------- */

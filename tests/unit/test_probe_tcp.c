@@ -267,6 +267,23 @@ TEST(starttls_refusals)
         { "mysql", SAYS("\x18\0\0\0\x0a" "5.0\0" "\x0b\0\0\0" "12345678" "\0" "\x00\x00" "\x21" "\x02\0" "\0"), VITAL_R_CONFIG, "offers no TLS: 5.0" },
         { "mysql", SAYS("SSH-2.0-OpenSSH"), VITAL_R_BAD_REPLY, "not MySQL" },
         { "mysql", SAYS("\x02\0\0\0\x0a" "5"), VITAL_R_BAD_REPLY, "not MySQL" },
+        { "mysql", SAYS("\x00\0\0\0"), VITAL_R_BAD_REPLY, "not MySQL" },
+        { "mysql", SAYS("\x01\0\0\0\xff"), VITAL_R_AUTH, "refuses at once" },
+        { "mysql", SAYS("\x18\0\0\0\x09" "5.0\0" "\x0b\0\0\0" "12345678" "\0" "\xff\xff" "\x21" "\x02\0" "\0"), VITAL_R_BAD_REPLY, "not MySQL" },
+        { "mysql", SAYS("\x06\0\0\0\x0a" "5.0\0" "x"), VITAL_R_BAD_REPLY, "not MySQL" },
+        { "mysql", SAYS("\x18\0\0\0\x0a" "5.0\0" "\x0b\0\0\0" "12345678" "\0" "\xff\xff" "\x21" "\x02\0" "\0more"), VITAL_R_BAD_REPLY, "in plain text after" },
+        { "ldap", SAYS("\x30\x85\0\0\0\0\1"), VITAL_R_BAD_REPLY, "not LDAP" },
+        { "ldap", SAYS("\x30\x82\x7f\xff"), VITAL_R_BAD_REPLY, "not LDAP" },
+        { "ldap", SAYS("\x30\x03\x02\x01\x01"), VITAL_R_BAD_REPLY, "extended request" },
+        { "ldap", SAYS("\x30\x04\x02\x01\x02\x78"), VITAL_R_BAD_REPLY, "extended request" },
+        { "ldap", SAYS("\x30\x05\x02\x01\x01\x78\x85"), VITAL_R_BAD_REPLY, "extended request" },
+        { "ldap", SAYS("\x30\x05\x02\x01\x01\x78\x07"), VITAL_R_BAD_REPLY, "extended request" },
+        { "ldap", SAYS("\x30\x08\x02\x01\x01\x78\x07\x0b\x01\x00"), VITAL_R_BAD_REPLY, "extended request" },
+        { "ldap", SAYS("\x30\x08\x02\x01\x01\x78\x07\x0a\x02\x00"), VITAL_R_BAD_REPLY, "extended request" },
+        { "smtp", SAYS("\n"), VITAL_R_CONFIG, "does not agree" },
+        { "smtp", SAYS("22\n"), VITAL_R_CONFIG, "does not agree: 22" },
+        { "smtp", SAYS("220\n250\n454\n"), VITAL_R_CONFIG, "does not agree: 454" },
+        { "pop3", SAYS("+OK\n+O\n"), VITAL_R_CONFIG, "does not agree: +O" },
     };
     fake_probe(&tcp_module, "address", "db:1", "tls", "true", NULL);
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {

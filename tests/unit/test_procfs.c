@@ -31,9 +31,14 @@ TEST(meminfo_that_is_not_understood_is_not_zero)
         "MemTotal: 5 kB\nMemAvailable: 6 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n",
         "MemTotal: 99999999999999999999 kB\nMemAvailable: 6 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n",
         "MemTotal: 18446744073709551615 kB\nMemAvailable: 6 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n",
+        "MemTotal:\nMemAvailable: 6 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n",
+        "MemTotal: 5\nMemAvailable: 1 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n",
+        "MemTotal: 0 kB\nMemAvailable: 0 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n",
+        "MemTotal: 5 kB\nMemAvailable: 1 kB\nSwapTotal: 3 kB\nSwapFree: 4 kB\n",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK(!procfs_meminfo(text(bad[i]), &m));
+    CHECK(procfs_meminfo(text("\n  \nMemTotal: 5 kB\r\nMemAvailable:\t5 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB"), &m) && m.available == 5 * 1024);
 }
 
 TEST(pressure)
@@ -49,6 +54,13 @@ TEST(pressure)
     CHECK(!procfs_pressure(text("some avg10=1e9\n"), &p));
     CHECK(!procfs_pressure(text("some avg10=900.0\n"), &p));
     CHECK(!procfs_pressure(text("some avg10=\n"), &p));
+    CHECK(!procfs_pressure(text("some\n"), &p));
+    CHECK(!procfs_pressure(text("\n"), &p));
+    CHECK(!procfs_pressure(text("some avg60=1.0\n"), &p));
+    CHECK(!procfs_pressure(text("some avg\n"), &p));
+    CHECK(!procfs_pressure(text("some avg10=.5\n"), &p));
+    CHECK(!procfs_pressure(text("some avg10=00000000000000000000000000000001\n"), &p));
+    CHECK(procfs_pressure(text("other avg10=1.0\nsome avg10=100\n"), &p) && fabs(p.some - 1) < 1e-9 && !p.has_full);
 }
 
 TEST(load_average)
@@ -77,6 +89,12 @@ TEST(flat_keys_and_limits)
     CHECK(procfs_cpu_max(text("max 100000\n"), &cpus) && fabs(cpus) < 1e-9);
     CHECK(!procfs_cpu_max(text("150000 0\n"), &cpus));
     CHECK(!procfs_cpu_max(text("150000\n"), &cpus));
+    CHECK(!procfs_cpu_max(text(""), &cpus));
+    CHECK(!procfs_cpu_max(text("lots 100000\n"), &cpus));
+    CHECK(!procfs_cpu_max(text("max\n"), &cpus));
+    CHECK(!procfs_cpu_max(text("max often\n"), &cpus));
+    CHECK(!procfs_key(text("\n\ninactive_file x\n"), "inactive_file", &v));
+    CHECK(!procfs_key(text("\n"), "inactive_file", &v));
 }
 
 TEST(process_names_hold_anything)
@@ -94,6 +112,18 @@ TEST(process_names_hold_anything)
     CHECK_INT(p.resident_pages, 2500);
     CHECK(!procfs_stat(text("4711 (x) S 1 2 3\n"), &p));
     CHECK(!procfs_stat(text(")("), &p));
+    CHECK(!procfs_stat(text("4711 x) S"), &p));
+    CHECK(!procfs_stat(text("4711 (x S"), &p));
+    static const struct { const char *pid, *parent, *start, *resident; bool fine; } fields[] = {
+        { "4711", "1", "99", "2500", true }, { "-1", "-1", "99", "-2", true }, { "", "1", "99", "2500", false }, { "x", "1", "99", "2500", false },
+        { "9223372036854775808", "1", "99", "2500", false }, { "4711", "x", "99", "2500", false }, { "4711", "1", "-99", "2500", false }, { "4711", "1", "99", "x", false },
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        snprintf(line, sizeof line, "%s (x) S %s 10 10 0 -1 4194560 5000 0 3 0 14 15 0 0 20 0 1 0 %s 170000 %s 1\n", fields[i].pid, fields[i].parent, fields[i].start, fields[i].resident);
+        CHECK_INT(procfs_stat(text(line), &p), fields[i].fine);
+    }
+    snprintf(line, sizeof line, "1 (%0100d) S 1", 0);
+    CHECK(!procfs_stat(text(line), &p));
     CHECK(!procfs_stat(text(""), &p));
 }
 
@@ -153,6 +183,12 @@ TEST(super_options_are_told_from_mount_options)
     CHECK(procfs_option(m.super, "rw"));
     CHECK(!procfs_option(text("rw,errors=remount-ro,prox"), "ro"));
     CHECK(!procfs_mount_of(text("garbage\n\n- - - -\n"), "/", &m, &len));
+    static const char *const cut[] = { "", "5", "5 1", "5 1 0:2", "5 1 0:2 /", "5 1 0:2 / /", "5 1 0:2 / / rw", "5 1 0:2 / / rw shared:1", "5 1 0:2 / / rw -", "5 1 0:2 / / rw - ext4", "x 1 0:2 / / rw - ext4 d rw" };
+    for (size_t i = 0; i < sizeof cut / sizeof *cut; i++)
+        CHECK(!procfs_mount(text(cut[i]), &m));
+    CHECK(procfs_mount(text("5 1 0:2 / / rw - ext4 rw"), &m) && !m.source.len && procfs_is(m.super, "rw"));
+    CHECK(!procfs_mount_of(text("5 1 0:2 / / rw - ext4 d rw\n"), "relative", &m, &len));
+    CHECK(!procfs_mount_of(text("5 1 0:2 / x rw - ext4 d rw\n6 1 0:2 / \\000 rw - ext4 d rw\n"), "/", &m, &len));
 }
 
 TEST(escapes)
@@ -164,6 +200,9 @@ TEST(escapes)
     CHECK_TEXT(room, "/a\\04");
     CHECK_INT(procfs_unescape(text("/0123456789abcdef"), room, sizeof room), 0);
     CHECK_INT(procfs_unescape(text("/a\\000b"), room, sizeof room), 0);
+    CHECK_INT(procfs_unescape(text("\\08x\\/00"), room, sizeof room), 8);
+    CHECK_TEXT(room, "\\08x\\/00");
+    CHECK_INT(procfs_unescape(text(""), room, 0), 0);
 }
 
 /* ---- cgroups ---- */
@@ -186,6 +225,15 @@ TEST(finding_our_cgroup)
         { NULL, "0::/x\n", "22 27 0:21 / /proc rw,relatime - proc proc rw\n", NULL },
         { NULL, "", unified, NULL },
         { NULL, "0::relative\n", unified, NULL },
+        { NULL, "0::\n", unified, NULL },
+        { NULL, "\n0:\n0\n0::/a\n", unified, "/sys/fs/cgroup/a" },
+        { NULL, "0::/..\n", unified, NULL },
+        { NULL, "0::/..a/...\n", unified, "/sys/fs/cgroup/..a/..." },
+        { "/sys/fs/cgroupx", "0::/x\n", unified, "/sys/fs/cgroup/sys/fs/cgroupx" },
+        { "/other", "0::/docker/abc\n", "31 1 0:28 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup rw\n", NULL },
+        { NULL, "0::/docker/abcd\n", "31 1 0:28 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup rw\n", NULL },
+        { NULL, "0::/a\n", "cut\n31 1 0:28 \\000 /sys/fs/cgroup ro - cgroup2 cgroup rw\n", NULL },
+        { NULL, "0::/a\n", "31 1 0:28 / \\000 ro - cgroup2 cgroup rw\n", NULL },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct cgroup c = { .top = 0 };
@@ -194,6 +242,23 @@ TEST(finding_our_cgroup)
         if (cases[i].dir)
             CHECK_TEXT(c.dir, cases[i].dir);
     }
+}
+
+TEST(paths_of_cgroups_that_are_too_long)
+{
+    struct cgroup c = { .top = 0 };
+    char *path = malloc(sizeof c.dir + 10), self[2048];
+    memset(path, 'x', sizeof c.dir + 9);
+    path[0] = '/';
+    path[sizeof c.dir + 9] = '\0';
+    CHECK_TEXT(cgroup_locate(&c, path, "memory", text("0::/\n"), text(unified)), "the path is too long");
+    snprintf(self, sizeof self, "0::/%.*s\n", 1500, path + 1);
+    CHECK_TEXT(cgroup_locate(&c, NULL, "memory", text(self), text(unified)), "the cgroup lies outside of what is mounted here");
+    free(path);
+    CHECK_TEXT(cgroup_name(&(struct cgroup){ .dir = "/m", .top = 2 }), "/");
+    CHECK_TEXT(cgroup_name(&(struct cgroup){ .dir = "/m/a", .top = 2 }), "/a");
+    struct cgroup none = { .dir = "x" };
+    CHECK(!cgroup_up(&none));
 }
 
 static char tree[64];
@@ -287,6 +352,33 @@ TEST(limits_that_hold_only_ourselves_are_passed_over)
     CHECK(!cgroup_is_ours(&c));
     level("/own", "500\n", "300", "0", "0\n");                             /* of another pid name space */
     CHECK(!cgroup_is_ours(&c));
+    level("/own", "500\n", "300", "0", "x\n");
+    CHECK(!cgroup_is_ours(&c));
+    level("/own", "500\n", "300", "0", "99999999\n");                      /* gone already: nobody else */
+    CHECK(cgroup_is_ours(&c));
+    put("/own", "cgroup.procs", "\n");
+    CHECK(!cgroup_is_ours(&c));
+    char *many = malloc(PROCFS_SMALL * 4 + 3);                             /* more than is read: not only ours */
+    memset(many, '1', PROCFS_SMALL * 4 + 2);
+    many[PROCFS_SMALL * 4 + 2] = '\0';
+    put("/own", "cgroup.procs", many);
+    CHECK(!cgroup_is_ours(&c));
+    put("/own", "memory.max", many);
+    CHECK_INT(cgroup_memory(&c, 1e6, false, &m), CGROUP_LIMITED);          /* the level above */
+    CHECK_TEXT(cgroup_name(&m.level), "/");
+    free(many);
+    level("/own", "500\n", "300", "0", us);
+    char gone[PATH_MAX];
+    snprintf(gone, sizeof gone, "%s/own/cgroup.procs", tree);
+    CHECK(unlink(gone) == 0);
+    CHECK(!cgroup_is_ours(&c));
+    put("/own", "memory.current", "x");
+    CHECK_INT(cgroup_memory(&c, 1e6, false, &m), CGROUP_LIMITED);
+    put("/own", "memory.current", "5");
+    put("/own", "memory.stat", "");
+    CHECK_INT(cgroup_memory(&c, 1e6, false, &m), CGROUP_LIMITED);
+    CHECK_INT(m.used, 5);
+    CHECK(cgroup_left(5, 7) < 1 && cgroup_left(7, 5) > 1);
     struct cgroup none = at("/gone");
     CHECK(!cgroup_is_ours(&none));
     kill(child, SIGKILL);
@@ -352,6 +444,11 @@ TEST(version_1_limits_others_than_us)
     CHECK(cgroup_v1_limit_at(&c) == 64000);
     level_v1("/own", "9223372036854771712\n", "32000\n", us);
     CHECK(cgroup_v1_limit_at(&c) == 32000);         /* a level above is tighter, and not ours alone */
+    put("/own", "memory.stat", "cache 1\n");
+    CHECK(cgroup_v1_limit_at(&c) > 1e300);
+    level_v1("/own", "64000\n", "64000\n", "x\n");
+    CHECK(cgroup_v1_limit_at(&c) == 64000);
+    CHECK(cgroup_v1_limit() > 0);
     struct cgroup none = at("/gone");
     CHECK(cgroup_v1_limit_at(&none) > 1e300);
     fell();

@@ -54,6 +54,7 @@ TEST(values_become_parts_of_strings_or_whole_values)
           "{\"a\": \"db\", \"n\": 5, \"l\": [\"a\\\"b\",\"c\"], \"s\": \"a\\\"b, c\"}");
     GIVES("{\"a\": \"\\\"{{title}}\\\\\", \"b\": {{nothing}}}", "{\"a\": \"\\\"db\\\\\", \"b\": \"\"}");
     GIVES("[]", "[]");
+    GIVES("\"\\\"{{title}}\"", "\"\\\"db\"");
 }
 
 TEST(no_value_changes_the_shape)
@@ -80,6 +81,12 @@ TEST(bad_templates_are_refused_when_they_are_read)
     GIVES("{\"a\": \"{{}}\"}", "! there is no placeholder of this name");
     GIVES("{\"a\": \"{{title\"}", "! this {{ has no }}");
     GIVES("{\"a\": \"{{title count}}\"}", "! between {{ and }}");
+    GIVES("{\"a\": \"{{title}x}}\"}", "! between {{ and }}");
+    GIVES("{{", "! this {{ has no }}");
+    GIVES("{{title}", "! this {{ has no }}");
+    GIVES("\"\\", "! this is no JSON");
+    GIVES("\\", "! this is no JSON");
+    GIVES("{", "! this is no JSON");
     GIVES("{\"{{title}}\": 1}", "! a member's name cannot hold a placeholder");
     GIVES("{\"a{{title}}\"  : 1}", "! a member's name cannot hold a placeholder");
     GIVES("{{{title}}: 1}", "! ");

@@ -73,7 +73,7 @@ TEST(bad_urls_are_refused)
         "http://h\xc3\xa4", "http://a%41/", "http://h/ x", "http://h/\n", "http://h/\x7f", "http://h/%", "http://h/%4", "http://h/%zz",
         "http://h/<", "http://h/\"", "http://h/{x}", "http://h/\xc3\xa4", "http://u%:p@h/", "http://u:%0@h/",
         "http://u:p%00@h/", "http://u:p@/%", "http://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/",
-        "abcdefghijklmnopqrstuvwxyz0123456789://h", "http://*/",
+        "abcdefghijklmnopqrstuvwxyz0123456789://h", "http://*/", "http://h/%4", "http://h/%4/", "http://h/%4G", "http://h/%`1", "http://a~b/", "http://a@b:c@d/",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct url u;
@@ -115,6 +115,12 @@ TEST(limits_hold)
         memset(text + 6, 'x', n);
         CHECK_INT(url_parse(text, 5 + n, &u) != NULL, over);
     }
+    memset(text, 'x', sizeof u.host + 8);
+    memcpy(text, "http://", 7);
+    CHECK_TEXT(url_parse(text, 7 + sizeof u.host, &u), "the host is too long");
+    memcpy(text, "http://[fe80::1%", 16);
+    text[16 + sizeof u.host] = ']';
+    CHECK_TEXT(url_parse(text, 17 + sizeof u.host, &u), "the host is too long");
 }
 
 TEST(addresses)
@@ -148,6 +154,9 @@ TEST(numeric_hosts)
     CHECK(url_is_numeric("::ffff:1.2.3.4", &family) && family == AF_INET6);
     CHECK(url_is_numeric("fe80::1%eth0.5", &family) && family == AF_INET6);
     CHECK(!url_is_numeric("fe80::1%", &family));
+    CHECK(!url_is_numeric("fe80::1%a/b", &family));
+    CHECK(!url_is_numeric("fe80::1%0123456789abcdef", &family));
+    CHECK(url_is_numeric("fe80::1%0123456789-_abc", &family) && family == AF_INET6);
     CHECK(!url_is_numeric("127.0.0.1%lo", &family));
     CHECK(!url_is_numeric("127.1", &family));
     CHECK(!url_is_numeric("localhost", &family));
