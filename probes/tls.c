@@ -33,6 +33,7 @@ struct tls_priv {
     bool any;
     double days;                     /* of the certificate that expires first */
     char first[NET_TEXT];            /* its text */
+    char early[NET_TEXT];            /* of the first one that is not valid yet; "": all are */
 };
 
 /* ---- a server --------------------------------------------------------------------------------------------- */
@@ -152,8 +153,22 @@ static void subject_text(X509 *x, char *room, size_t size)
     BIO_free(out);
 }
 
+/* Whoever serves it is refused until then, just as with one that has ended. */
+static void note_early(struct tls_priv *t, const char *path, X509 *x, unsigned place)
+{
+    char subject[SUBJECT_MAX], span[CLOCK_TEXT];
+    struct tm tm;
+    int64_t now = (int64_t)(clock_wall() / USEC_S);
+    if (*t->early || !ASN1_TIME_to_tm(X509_get0_notBefore(x), &tm) || timegm(&tm) <= now)
+        return;
+    subject_text(x, subject, sizeof subject);
+    snprintf(t->early, sizeof t->early, "%.200s: %s of %.200s is not yet valid, only in %s", path, place ? "intermediate certificate" : "certificate",
+             subject, clock_span((uint64_t)(timegm(&tm) - now) * USEC_S, span));
+}
+
 static void note_certificate(struct tls_priv *t, const char *path, X509 *x, unsigned place)
 {
+    note_early(t, path, x, place);
     char subject[SUBJECT_MAX], about[NET_TEXT];
     struct tm tm;
     if (!ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm))
@@ -214,7 +229,9 @@ static void judge_files(struct vital_probe *p)
     vital_number(p, NET_TOTAL, net_seconds(vital_now(p) - t->began));
     vital_number(p, NET_CERT_DAYS, t->days);
     net_judge_days(&c->limits, &t->memory, t->days, &warn, &fails);
-    if (warn || fails)
+    if (*t->early)
+        vital_finish(p, VITAL_FAIL, VITAL_R_CERT_EXPIRED, "%s", t->early);
+    else if (warn || fails)
         vital_finish(p, fails ? VITAL_FAIL : VITAL_WARN, t->days < 0 ? VITAL_R_CERT_EXPIRED : VITAL_R_CERT_EXPIRING, "%s", t->first);
     else
         vital_finish(p, VITAL_PASS, VITAL_R_OK, "%s", t->first);
@@ -241,6 +258,7 @@ static void tls_start(struct vital_probe *p)
     t->began = vital_now(p);
     t->next = 0;
     t->any = false;
+    t->early[0] = '\0';
     if (c->address)
         start_server(p);
     else
@@ -284,7 +302,7 @@ const struct vital_module tls_module = {
     .summary = "makes a TLS handshake, or reads certificate files, and counts the days left",
     .manual = "The handshake verifies the chain and the name, unless `tls: { verify: false }`; then a problem is only told. The days count for every certificate that "
               "the server sends, intermediates too, and the one that expires first decides. They are reported even when verification fails.\n\n"
-              "With `files` nothing is connected: every certificate in each file counts. Files are read by a helper process, so a hung file system costs only this "
+              "With `files` nothing is connected: every certificate in each file counts, and one that is not valid yet fails like one that has ended. Files are read by a helper process, so a hung file system costs only this "
               "probe.",
     .opts = tls_opts,
     .numbers = tls_numbers,

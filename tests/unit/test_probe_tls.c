@@ -114,11 +114,13 @@ TEST(starttls_goes_first)
 
 /* ---- files ------------------------------------------------------------------------------------------------ */
 
+static int begins = -86400;
+
 static void add_pem(BIO *out, const char *name, int days, bool der)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *x = X509_new();
-    X509_gmtime_adj(X509_getm_notBefore(x), -86400);
+    X509_gmtime_adj(X509_getm_notBefore(x), begins);
     X509_gmtime_adj(X509_getm_notAfter(x), 86400L * days + 60);
     X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
     X509_set_pubkey(x, key);
@@ -163,6 +165,28 @@ TEST(files_hold_chains_keys_and_der)
     CHECK_INT(fake_open_count(), 0);
     BIO_free(pem);
     BIO_free(der);
+    fake_end();
+}
+
+TEST(a_file_whose_certificate_is_not_valid_yet)
+{
+    for (int i = 0; i < 3; i++) {
+        char *data;
+        BIO *pem = BIO_new(BIO_s_mem());
+        add_pem(pem, "leaf", 90, false);
+        begins = i < 2 ? 7260 : -1;
+        add_pem(pem, "middle", i == 1 ? -3 : 60, false);    /* one that has ended as well changes nothing */
+        begins = -86400;
+        if (!i)
+            fake_probe(&tls_module, "files", "/etc/a.pem", NULL);
+        fake_start();
+        long len = BIO_get_mem_data(pem, &data);
+        answer_file(data, (size_t)len);
+        CHECK_INT(fake.class, i < 2 ? VITAL_FAIL : VITAL_PASS);
+        CHECK_INT(fake.reason, i < 2 ? VITAL_R_CERT_EXPIRED : VITAL_R_OK);
+        CHECK(i == 2 || !strncmp(fake.text, "/etc/a.pem: intermediate certificate of CN=middle is not yet valid, only in 2h", 78));
+        BIO_free(pem);
+    }
     fake_end();
 }
 
