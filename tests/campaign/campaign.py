@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""campaign.py [--minutes M | --seconds S] [--seed N] [--out DIR] [--short]: vitald among real servers that break, for that long.
+"""campaign.py [--minutes M | --seconds S] [--seed N] [--out DIR] [--short] [--only FAULT|SERVER ...]: vitald among real servers that break, for that long.
 
 A seed makes the plan: which fault hits what, in which order, for how long. The report says what was seen: report.txt, report.json."""
 import argparse
@@ -34,10 +34,10 @@ LONG = Pace(1, 1.5, 0.5, 2, (3, 60), 3)
 
 
 class Run:
-    def __init__(self, town, pace, seed, seconds):
-        self.town, self.pace, self.seed, self.seconds, self.dice = town, pace, seed, seconds, random.Random(seed)
+    def __init__(self, town, pace, seed, seconds, only=()):
+        self.town, self.pace, self.seed, self.seconds, self.only, self.dice = town, pace, seed, seconds, only, random.Random(seed)
         self.lock, self.free, self.busy, self.alone = threading.RLock(), threading.Condition(), set(), 0
-        self.timeline, self.errors, self.beating, self.over, self.hunger, self.stands = [], [], True, False, [], []
+        self.timeline, self.errors, self.beating, self.over, self.hunger, self.stands, self.restarts = [], [], True, False, [], [], []
         self.stalls = random.Random(seed + 1)
 
     # ---- what faults use
@@ -56,13 +56,15 @@ class Run:
         return shortest + (longest - shortest) * self.stalls.random() ** 3      # mostly short ones
 
     @contextlib.contextmanager
-    def standing(self):
+    def standing(self, spans=None):
+        """Nobody can be answered. spans: where else to note when."""
         began = time.time()
         self.watcher.stand(began, True)
         yield
         now = time.time()
         self.watcher.stand(now, False)
-        self.stands.append((began, now))
+        for s in [self.stands] + ([] if spans is None else [spans]):
+            s.append((began, now))
 
     @contextlib.contextmanager
     def hungry(self):
@@ -73,16 +75,17 @@ class Run:
     # ---- the plan
 
     def able(self, need):
-        return {None: True, "nft": self.town.network, "tmpfs": "disk" in {p.name for p in self.town.probes},
+        return {None: True, "long": self.pace is LONG, "faketime": bool(self.town.env.get("LD_PRELOAD")), "nft": self.town.network, "tmpfs": "disk" in {p.name for p in self.town.probes},
                 "fuse": "fuse" in self.town.servers, "netem": self.town.delays}[need]
 
     def deck(self):
         """Each fault once for each server that it can hit, shuffled, without end. Those that this machine cannot do are named."""
         cards = [(f, s) for f, names, need in faults.OF_SERVERS for s in names if self.able(need)
-                 and (s in self.town.servers or s in ("mark", "switch", "job", "icmp", "disk", "net"))]
-        cards += [(f, "vitald") for f in faults.OF_VITALD]
-        self.skipped = sorted({f"{getattr(f, '__name__', 'fault')} {s}" for f, names, need in faults.OF_SERVERS for s in names} -
+                 and (s in self.town.servers or s in ("mark", "switch", "job", "icmp", "disk", "net", "clock"))]
+        self.skipped = sorted({f"{f.__name__} {s}" for f, names, need in faults.OF_SERVERS for s in names if self.pace is LONG or need != "long"} -
                               {f"{f.__name__} {s}" for f, s in cards})
+        cards += [(f, "vitald") for f in faults.OF_VITALD]
+        cards = [(f, s) for f, s in cards if any(w in (f.__name__, s) for w in self.only)] if self.only else cards
         while True:
             # the first of each kind, and then the rest, so that a short run has met most kinds
             hand = list(cards)
@@ -99,7 +102,7 @@ class Run:
     def turn(self, fault, server):
         """One fault at a time for each server; some want to be alone."""
         alone = fault in faults.ALONE
-        mine = {"pg", "standby"} if fault is faults.promote else {"redis", "replica"} if fault is faults.rotate else {server}
+        mine = faults.HOLDS.get(fault, {server})
         with self.free:
             self.free.wait_for(lambda: not (mine & self.busy) and not self.alone and (not alone or not self.busy))
             self.busy |= mine
@@ -117,6 +120,8 @@ class Run:
             with self.lock:
                 (fault, server), = [next(self.cards)]
                 stay, rest = self.dwell(server)
+            if fault in faults.EARLY and time.time() > self.end - self.seconds / 2:
+                continue
             with self.turn(fault, server):
                 if self.over or time.time() + stay + rest > self.end:
                     if not self.over and self.end - time.time() > 8:
@@ -182,6 +187,12 @@ class Run:
         self.over_all = True
         beats.join()
         self.ended = time.time()
+        for server in self.town.servers.values():
+            if hasattr(server, "spells"):
+                told = server.spells(self.ended)
+                for p in self.town.probes:
+                    if server.name in p.needs:
+                        self.ledger.spells[p.name] += told
         self.settle()
 
     def settle(self):
@@ -223,6 +234,7 @@ def main():
     p.add_argument("--seconds", type=float)
     p.add_argument("--seed", type=int, default=None)
     p.add_argument("--short", action="store_true")
+    p.add_argument("--only", nargs="*", default=[], help="faults, or servers that they hit")
     p.add_argument("--out", default=f"{os.environ.get('VITALD_BUILD', HERE + '/../../build')}/campaign")
     a = p.parse_args()
     if a.seed is None:
@@ -233,7 +245,7 @@ def main():
     pace = SHORT if a.short else LONG
     town = Town(pace)
     prepare(town)
-    run = Run(town, pace, a.seed, a.seconds or a.minutes * 60)
+    run = Run(town, pace, a.seed, a.seconds or a.minutes * 60, a.only)
     try:
         town.build()
         town.open()

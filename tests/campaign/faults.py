@@ -3,6 +3,7 @@ probe that it touches; while it is at work on something, nobody can know."""
 import contextlib
 import datetime
 import os
+import re
 import resource
 import shutil
 import signal
@@ -14,8 +15,17 @@ import postgres_kit
 from daemon import wait_for
 from town import DOWN
 from truth import ORDER, UP
+from watch import tree_pids
 
 ROOM = frozenset(ORDER)
+HOUR = 3600
+
+
+def named(name):
+    def change(fault):
+        fault.__name__ = name
+        return fault
+    return change
 
 
 class Effect:
@@ -145,6 +155,7 @@ def text(run, name):
 
 
 def exits(code):
+    @named(f"exit {code}")
     def change(run, name):
         e = Effect(run, name, "warn" if code == 1 else "kill")
         with e.turning():
@@ -231,6 +242,113 @@ def promote(run, name):
     e.now(UP)
 
 
+# ---- of Sentinels, clusters, units and clocks
+
+def failover(how):
+    """The master goes and Sentinel makes another one. From then on all is well: with the old one dead, and when it is back."""
+    @named(f"failover {how}")
+    def change(run, name):
+        server, e = run.town.servers[name], Effect(run, name, "failover")
+        with e.turning(UP):
+            old = server.master()
+            old.kill() if how == "kill" else old.signal(signal.SIGSTOP)
+            wait_for(lambda: server.master() not in (None, old) and server.master().info("role") == "master" and server.agree(), "another master", timeout=120, every=0.1)
+        yield
+        old.start() if how == "kill" else old.signal(signal.SIGCONT)
+        wait_for(lambda: old.info("role") == "slave", "the old master follows the new one", timeout=120, every=0.2)
+    return change
+
+
+def quorum(run, name):
+    """One Sentinel is left: it knows the master, but nobody could make another."""
+    server, e = run.town.servers[name], Effect(run, name, "quorum")
+    with e.turning():
+        left, *others = server.kit.sentinels
+        for x in others:
+            x.kill()
+        wait_for(lambda: "NOQUORUM" in left.command("sentinel", "ckquorum", "mymaster"), "the Sentinel that is left feels alone", timeout=60, every=0.1)
+    yield
+    with e.turning(UP):
+        server.revive()
+
+
+def lose_replica(run, name):
+    server, e = run.town.servers[name], Effect(run, name, "replica")
+    with e.turning():
+        victim = server.kit.replica_of(server.kit.masters()[0])
+        victim.kill()
+        wait_for(lambda: server.kit.given_up(victim), "the others give it up", timeout=60, every=0.1)
+    yield
+    with e.turning(UP):
+        server.revive()
+
+
+def lose_master(how):
+    """Its replica takes over: every slot is served, and a node is missing."""
+    @named(f"lose_master {how}")
+    def change(run, name):
+        server, e = run.town.servers[name], Effect(run, name, "master")
+        with e.turning():
+            victim = server.kit.masters()[-1]
+            heir = server.kit.replica_of(victim)
+            victim.kill() if how == "kill" else victim.signal(signal.SIGSTOP)
+            wait_for(lambda: heir.info("role") == "master" and server.kit.given_up(victim), "its replica takes over", timeout=60, every=0.1)
+        yield
+        with e.turning(UP):
+            server.revive() if how == "kill" else server.go()
+    return change
+
+
+def lose_slot(run, name):
+    """A master forgets one of its slots: no other node knows."""
+    server, e = run.town.servers[name], Effect(run, name, "slot")
+    with e.turning():
+        node = server.kit.masters()[0]
+        me = next(x for x in node.command("cluster", "nodes").splitlines() if "myself" in x)
+        slot = re.split("[- ]", me)[-1]
+        node.command("cluster", "delslots", slot)
+    yield
+    with e.turning(UP):
+        node.command("cluster", "addslots", slot)
+        server.settle()
+
+
+def unit(word, state):
+    @named(word)
+    def change(run, name):
+        server, e = run.town.servers[name], Effect(run, name, word)
+        with e.turning():
+            server.be("app", state)
+        yield
+        with e.turning(UP):
+            server.be("app", "active running simple success 0")
+    return change
+
+
+def unplug(run, name):
+    """The bus goes, with all that is on it."""
+    server, e = run.town.servers[name], Effect(run, name, "kill")
+    with e.turning():
+        server.bus.stop()
+    yield
+    with e.turning(UP):
+        server.bus.start()
+        server.revive()
+
+
+def jump(word, seconds):
+    """vitald's own clock jumps. Only what is about dates may notice: certificates, the age of a file."""
+    @named(word)
+    def change(run, name):
+        e = Effect(run, name, word)
+        with e.turning():
+            run.town.set_clock(seconds)
+        yield
+        with e.turning(UP):
+            run.town.set_clock(0)
+    return change
+
+
 # ---- of vitald itself
 
 def stall(run, _):
@@ -252,6 +370,26 @@ def reload(run, _):
     v.reload(run.town.config(extra="  newcomer: { file: /etc/passwd }\n"))
     run.rest(1)
     v.reload(run.town.config())
+
+
+def relaunch(run, _):
+    """A restart while a file system hangs. What is true does not change by it, and what hangs holds nobody up."""
+    v, fuse, hung = run.town.vitald, run.town.servers.get("fuse"), Effect(run, "fuse", "kill")
+    beats = Effect(run, "job", "kill")
+    if fuse:
+        with hung.turning():
+            fuse.be("hang")
+        run.rest(run.town.bound("fuse-file")[0] + 0.5)
+    old = [v.pid, *tree_pids(v.pid)]
+    beats.now(ROOM)             # those before it are forgotten, and the manual says so
+    with run.standing(run.restarts):
+        run.town.relaunch()
+    yield
+    beats.now(UP)
+    if fuse:
+        with hung.turning(UP):
+            fuse.be("ok")
+    wait_for(lambda: not any(os.path.exists(f"/proc/{p}") for p in old), "nothing of the old vitald is left", timeout=60, every=0.1)
 
 
 def flood(run, _):
@@ -283,7 +421,7 @@ def starve(run, _):
 OF_SERVERS = [
     (kill, ["web1", "web2", "web3", "web4", "redis", "replica", "pg", "standby", "maria", "dns", "rpc"], None),
     (stop, ["web1", "web2", "web3", "web4", "redis", "replica", "pg", "standby", "maria", "dns", "rpc"], None),
-    (cut, ["web1", "web2", "web3", "web4", "redis", "replica", "pg", "standby", "maria", "dns", "rpc"], "nft"),
+    (cut, ["web1", "web2", "web3", "web4", "redis", "replica", "pg", "standby", "maria", "dns", "rpc", "sentinel"], "nft"),
     (lossy, ["web1", "web4", "redis", "pg", "maria", "dns"], "nft"),
     (delay, ["net"], "netem"),
     (restart, ["pg"], None),
@@ -298,6 +436,21 @@ OF_SERVERS = [
     (eio, ["fuse"], "fuse"),
     (rotate, ["redis"], None),
     (promote, ["standby"], None),
+    (kill, ["units"], None),
+    (stop, ["units"], None),
+    (unplug, ["units"], None),
+    (unit("fails", "failed failed simple exit-code 1"), ["units"], None),
+    (unit("starts", "activating start notify success 0"), ["units"], None),
+    (quorum, ["sentinel"], None),
+    (lose_replica, ["cluster"], None),
+    (lose_slot, ["cluster"], None),
+    *[(fault, ["sentinel"], "long") for fault in (failover("kill"), failover("stop"), kill, stop)],
+    *[(fault, ["cluster"], "long") for fault in (lose_master("kill"), lose_master("stop"), kill, stop)],
 ]
-OF_VITALD = [stall, reload, flood, starve]
+JUMPS = [jump("ahead", 2 * HOUR), jump("behind", -2 * HOUR), jump("far", 60 * 24 * HOUR)]
+OF_SERVERS += [(fault, ["clock"], "faketime") for fault in JUMPS]
+OF_VITALD = [stall, reload, flood, starve, relaunch]
+# what else a fault needs for itself: `expire` and a clock that is wrong would change each other's meaning
+HOLDS = {promote: {"pg", "standby"}, rotate: {"redis", "replica"}, relaunch: {"vitald", "fuse", "job"}, **{j: {"clock", "web4"} for j in JUMPS}}
+EARLY = {relaunch}    # in the first half only, so that one process lives through the second
 ALONE = {starve}      # what it hides of other faults could not be told from blindness

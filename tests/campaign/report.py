@@ -47,8 +47,10 @@ def wrongs(run, own):
 
 
 def excused(run, what, own, a, b, state, name):
-    """Files cannot be written by a process that is stopped; and after a stop for longer than a state lasts it is unknown until it was
+    """Files cannot be written by a process that is stopped, and one that leaves takes them away; and after a stop for longer than a state lasts it is unknown until it was
     looked at."""
+    if what == "file" and state == "down" and overlap(run.restarts, a, b):
+        return True
     if state == "unknown":
         longest = run.pace.interval * 3 + run.pace.timeout
         return any(y - x > longest * 0.8 and x < b and own.after(y, run.town.bound(name)[1]) + SLACK > a for x, y in run.stands)
@@ -115,8 +117,8 @@ def answers(run):
 
 
 def quarters(run):
-    """The middle of what vitald held, in each quarter of the run: what grows, grows here."""
-    sizes = [x for _, x in run.watcher.sizes]
+    """The middle of what vitald held, in each quarter of the time since its last restart: what grows, grows here."""
+    sizes = [x for _, x, pid in run.watcher.sizes if pid == run.watcher.sizes[-1][2]]
     parts = [sizes[len(sizes) * i // 4:len(sizes) * (i + 1) // 4] for i in range(4)]
     return {k: [sorted(x[k] for x in p)[len(p) // 2] for p in parts if p] for k in run.before}
 
@@ -144,7 +146,7 @@ def write(run, out):
         "timeouts_of_a_starved_machine": {"count": len(machine), "seconds": round(sum(w["seconds"] for w in machine), 2), "first": machine[:50]},
         "wrong_seconds": round(sum(w["seconds"] for w in found), 2), "false_red": count(found, "false red"), "false_green": count(found, "false green"),
         "inconsistent_pictures": len(run.watcher.mixed), "wrong": found, "mixed": run.watcher.mixed[:50], "transitions": len(run.watcher.reasons),
-        "vitald_stood_seconds": round(sum(b - a for a, b in run.stands), 1), "vitald_without_processor_seconds": round(run.watcher.lost[-1][1] - run.watcher.lost[0][1] - run.watcher.stood, 2),
+        "restarts": run.town.restarts, "vitald_stood_seconds": round(sum(b - a for a, b in run.stands), 1), "vitald_without_processor_seconds": round(run.watcher.lost[-1][1] - run.watcher.lost[0][1] - run.watcher.stood, 2),
         "unanswered_looks": len([s for s in run.watcher.silent if not overlap(run.stands + run.hunger, s[0] - 0.2, s[1] + 0.2)]),
         "users": users(run, own, hungry), "answers": answers(run), "resources": leaks(run), "errors": run.errors,
     }
@@ -164,6 +166,8 @@ def page(run, f):
     r = [f"{'GOOD' if f['good'] else 'BAD'}: seed {f['seed']}, {f['seconds']} s, {f['probes']} probes of {f['types']} types, {f['faults']} faults, {f['transitions']} changes of state seen",
          f"wrong answers: {f['wrong_seconds']} s (false red {f['false_red'][0]}, {f['false_red'][1]} s; false green {f['false_green'][0]}, {f['false_green'][1]} s); groups that contradict their members: {f['inconsistent_pictures']}",
          f"vitald was stopped for {f['vitald_stood_seconds']} s and had to wait {f['vitald_without_processor_seconds']} s for a processor; looks: {f['looks']}, without an answer at other times: {f['unanswered_looks']}"]
+    if f["restarts"]:
+        r.append(f"vitald was restarted {len(f['restarts'])} times while a file system hung: at most {max(x[0] for x in f['restarts'])} s to leave, {max(x[1] for x in f['restarts'])} s to serve")
     r.append(f"the machine had too little processor for {f['machine_starved_share']:.0%} of the time; timeouts in it, counted apart: {f['timeouts_of_a_starved_machine']['count']}, "
              f"{f['timeouts_of_a_starved_machine']['seconds']} s")
     for name, u in f["users"].items():
@@ -171,7 +175,7 @@ def page(run, f):
                  f"{u['while_vitald_stood']} while vitald stood, {u['without_a_processor']} without a processor, AVOIDABLE {u['avoidable']}")
     for name, a in f["answers"].items():
         r.append(f"{name}: {a['asked']} answers, median {a['median_ms']} ms, p99 {a['p99_ms']} ms; {a['slower_than_50_ms']} slower than 50 ms, {a['of_these_with_a_processor']} of them not for want of a processor; {a['no_answer']} without an answer")
-    r.append(f"resources before {f['resources']['before']}, after {f['resources']['after']}; leaked: {f['resources']['leaked'] or 'nothing'}; by quarter of the run: {f['resources']['quarters']}")
+    r.append(f"resources before {f['resources']['before']}, after {f['resources']['after']}; leaked: {f['resources']['leaked'] or 'nothing'}; by quarter of the time since the last restart: {f['resources']['quarters']}")
     if f["skipped_here"]:
         r.append("this machine cannot: " + ", ".join(f["skipped_here"]))
     r += ["", *f["errors"]]

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import tempfile
 
+import bus_kit
 import conftest
 import mysql_kit
 import postgres_kit
 import redis_kit
 from daemon import free_port, wait_for
+from truth import ANY, LOOSE, spells
 
 FUNC = os.path.dirname(os.path.abspath(conftest.__file__))
 
@@ -150,6 +152,106 @@ class Web(Held):
 
 def redis(name, *options, **more):
     return Held(name, redis_kit.Redis(*options, **more, port=free_port()))
+
+
+class Sentinels(Server):
+    """Three Sentinels, a master, two replicas. The verbs are about the Sentinels."""
+    RULES = [(r"\+tilt", r"-tilt", LOOSE), (r"\+sdown master", r"-sdown master|\+switch-master", ANY), (r"\+sdown sentinel (\S+)", r"-sdown sentinel (\S+)", LOOSE)]
+
+    def __init__(self, name):
+        self.kit = redis_kit.Sentinels(patience=2000)
+        super().__init__(name, [x.port for x in self.kit.sentinels])
+
+    def family(self):
+        return [x.process.pid for x in self.kit.sentinels]
+
+    def kill(self):
+        for x in self.kit.sentinels:
+            x.kill()
+
+    def revive(self):
+        for x in self.kit.sentinels:
+            if x.process.poll() is not None:
+                x.start()
+        wait_for(self.agree, "the Sentinels agree", timeout=90, every=0.1)
+
+    def master(self):
+        """The one that all of them name; None while they differ."""
+        named = {x.command("sentinel", "get-master-addr-by-name", "mymaster").split()[-1] for x in self.kit.sentinels}
+        return next((x for x in [self.kit.master, *self.kit.replicas] if {str(x.port)} == named), None)
+
+    def agree(self):
+        return self.master() and all(x.command("sentinel", "ckquorum", "mymaster").startswith("OK 3") for x in self.kit.sentinels)
+
+    def spells(self, end):
+        return [s for x in self.kit.sentinels for s in spells(x.log(), self.RULES, end)]
+
+    def end(self):
+        self.kit.__exit__(None, None, None)
+
+
+class Cluster(Server):
+    """A Redis cluster of three masters and three replicas. The verbs are about all six."""
+    RULES = [(r"Marking node (\S+) as failing", r"Clear FAIL state for node (\S+):", LOOSE), (r"FAIL message received from \S+ about (\S+)", r"Clear FAIL state for node (\S+):", LOOSE),
+             (r"Cluster state changed: fail", r"Cluster state changed: ok", ANY)]
+
+    def __init__(self, name):
+        self.kit = redis_kit.Cluster(patience=2000)
+        super().__init__(name, [n.port for n in self.kit.nodes])
+
+    def family(self):
+        return [n.process.pid for n in self.kit.nodes]
+
+    def kill(self):
+        for n in self.kit.nodes:
+            n.kill()
+
+    def revive(self):
+        for n in self.kit.nodes:
+            if n.process.poll() is not None:
+                n.start()
+        self.settle()
+
+    def go(self):
+        super().go()
+        self.settle()
+
+    def settle(self):
+        wait_for(lambda: self.kit.whole() and not any("fail" in n.command("cluster", "nodes") for n in self.kit.nodes), "the cluster is whole", timeout=90, every=0.1)
+
+    def spells(self, end):
+        return [s for n in self.kit.nodes for s in spells(n.log(), self.RULES, end)]
+
+    def end(self):
+        send(self.family(), signal.SIGCONT)
+        self.kit.__exit__()
+
+
+class Units(Server):
+    """A systemd on a bus of its own. The verbs are about systemd."""
+
+    def __init__(self, name, place):
+        super().__init__(name, [])
+        self.bus = bus_kit.Bus(place, bus_kit.build(f"{place}/systemd1"))
+        self.bus.start()
+        self.revive()
+
+    def family(self):
+        return [self.bus.fake.pid]
+
+    def kill(self):
+        self.bus.stop("fake")
+
+    def revive(self):
+        self.bus.start_fake()
+        self.be("app", "active running simple success 0")
+        self.be("job", "inactive dead oneshot success 0")
+
+    def be(self, unit, state):
+        self.bus.say(f"set {unit}.service {state}")
+
+    def end(self):
+        self.bus.stop()
 
 
 HBA = "local all all trust\nlocal replication all trust\nhost all all samenet scram-sha-256\n"

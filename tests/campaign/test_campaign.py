@@ -2,6 +2,8 @@
 import os
 import subprocess
 import sys
+import time
+import types
 
 import pytest
 
@@ -9,9 +11,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../func")]
 
 from daemon import BUILD  # noqa: E402
-from truth import ANY, Ledger, OwnTime, SLACK, UP, minus, worst, wrong  # noqa: E402
+from faults import Effect  # noqa: E402
+from town import Town  # noqa: E402
+from truth import ANY, LOOSE, Ledger, OwnTime, SLACK, UP, minus, spells, worst, wrong  # noqa: E402
 
 DOWN = frozenset(["down"])
+DEGRADED = frozenset(["degraded"])
 ALONE = OwnTime([(0, 0), (100, 0)])
 
 
@@ -63,6 +68,67 @@ def test_the_ledger_knows_several_faults_at_once():
     ledger.claim(3, "x", "a", None)
     ledger.claim(4, "y", "a", None)
     assert ledger.segments("a", 5)[1:] == [(1, 3, DOWN), (3, 4, ANY), (4, 5, UP)]
+
+
+LOG = """71:X 21 Nov 2026 00:30:00.250 # +sdown sentinel aaa 127.0.0.1 26379 @ mymaster 127.0.0.1 6379
+71:X 21 Nov 2026 00:30:01.000 # +tilt #tilt mode entered
+71:X 21 Nov 2026 00:30:02.000 # +sdown sentinel bbb 127.0.0.1 26380 @ mymaster 127.0.0.1 6379
+71:X 21 Nov 2026 00:30:03.500 # -sdown sentinel aaa 127.0.0.1 26379 @ mymaster 127.0.0.1 6379
+71:X 21 Nov 2026 00:30:04.000 # -sdown sentinel ccc 127.0.0.1 26381 @ mymaster 127.0.0.1 6379
+72:X 21 Nov 2026 00:30:05.000 # oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo
+72:X 21 Nov 2026 00:30:06.000 # +tilt #tilt mode entered
+not a line of a log
+"""
+
+
+def test_what_a_server_says_of_itself():
+    began = time.mktime((2026, 11, 21, 0, 30, 0, 0, 0, -1))
+    rules = [(r"\+tilt", r"-tilt", LOOSE), (r"\+sdown sentinel (\S+)", r"-sdown sentinel (\S+)", ANY)]
+    found = sorted((a - began, b - began, s) for a, b, s in spells(LOG, rules, began + 10))
+    assert found == [(0.25, 3.5, ANY), (1, 5, LOOSE), (2, 5, ANY), (6, 10, LOOSE)]
+
+
+def test_what_a_server_says_makes_no_fault_unknown():
+    ledger = Ledger(["a"])
+    ledger.claim(2, "x", "a", DEGRADED)
+    ledger.claim(8, "x", "a", None)
+    ledger.spells["a"] = [(1, 5, LOOSE), (4, 9, LOOSE)]
+    true = ledger.segments("a", 20)[2:]
+    assert true == [(2, 4, DEGRADED), (4, 5, DEGRADED), (5, 8, DEGRADED), (8, 9, LOOSE), (9, 20, UP)]
+    assert judge([(2, 20, "up")], true, detect=1)[0][2:] == ("false green", "up")
+    assert judge([(9, 20, "degraded")], true, recover=1)[0][2:] == ("false red", "degraded")
+
+
+def lies(town, server, fault):
+    """What each probe is caught at that sees nothing, and that always sees the worst: of a fault that lasts from 10 to 20."""
+    ledger = Ledger([p.name for p in town.probes])
+    at = [10]
+    run = types.SimpleNamespace(town=town, claim=lambda key, name, states: ledger.claim(at[0], key, name, states))
+    for name in ledger.lines:
+        ledger.lines[name] = [(0, UP)]
+    effect = Effect(run, server, fault)
+    effect.now()
+    at[0] = 20
+    effect.now(UP)
+    caught = {n: [{k for _, _, k, _ in judge([(5, 30, state)], ledger.segments(n, 30))} for state in ("up", "down")] for n in ledger.lines}
+    return {n for n, (blind, _) in caught.items() if blind == {"false green"}}, {n for n, (_, blind) in caught.items() if blind == {"false red"}}
+
+
+def test_who_sees_nothing_is_caught_at_each_fault():
+    town = Town(types.SimpleNamespace(timeout=1.5))
+    every = {"sentinel", "sentinel-any", "cluster", "cluster-loose", "unit-app", "unit-both", "unit-job"}
+    with town.stack:
+        town.clusters(types.SimpleNamespace(ports=[1, 2, 3]), types.SimpleNamespace(ports=[1, 2, 3, 4]))
+        town.units()
+        town.clock()
+        dated = {"file-aged"} if town.env else set()
+        for server, fault, seen in (("sentinel", "kill", {"sentinel", "sentinel-any"}), ("sentinel", "quorum", {"sentinel", "sentinel-any"}),
+                                    ("cluster", "slot", {"cluster", "cluster-loose"}), ("cluster", "replica", {"cluster"}), ("cluster", "master", {"cluster"}),
+                                    ("units", "kill", {"unit-app", "unit-both", "unit-job"}), ("units", "fails", {"unit-app", "unit-both"}),
+                                    ("units", "starts", {"unit-app", "unit-both"}), ("clock", "far", dated), ("clock", "ahead", set())):
+            green, red = lies(town, server, fault)
+            assert green == seen, (server, fault)
+            assert red == every | dated, "a down that lasts longer than the fault"
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or "address" in BUILD, reason="root, and a vitald whose memory is its own")

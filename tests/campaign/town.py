@@ -1,22 +1,28 @@
 """The town of a campaign: its servers, vitald with its probes, the users, and what each fault of a server means for each probe."""
+import concurrent.futures
 import contextlib
+import email.utils
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 
 import conftest
 import servers
-from daemon import BUILD, Vitald, check_config, free_port
+from daemon import BUILD, Vitald, check_config, free_port, wait_for
 from lb_kit import HAProxy, recipe
-from truth import UP
+from truth import LOOSE, UP
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DOWN = frozenset(["down"])
 MAYBE = frozenset(["up", "degraded", "down"])
 WORSE = frozenset(["degraded", "down"])
-LOOSE = frozenset(["up", "degraded"])
+DEGRADED = frozenset(["degraded"])
+LIBFAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+FELT = 5         # seconds: a clock that is as wrong as it was set
 
 
 class Probe:
@@ -36,6 +42,7 @@ class Probe:
 class Town:
     def __init__(self, pace):
         self.pace, self.stack, self.servers, self.probes, self.users = pace, contextlib.ExitStack(), {}, [], {}
+        self.env, self.restarts = {}, []
         self.dir = tempfile.mkdtemp(prefix="tw")
         os.chmod(self.dir, 0o755)
         self.stack.callback(shutil.rmtree, self.dir, True)
@@ -48,6 +55,17 @@ class Town:
     # ---- who lives here
 
     def build(self):
+        with concurrent.futures.ThreadPoolExecutor(2) as early:      # these take a while to find each other
+            makers = [early.submit(make, name) for make, name in ((servers.Sentinels, "sentinel"), (servers.Cluster, "cluster"))] if self.has_sentinel() else []
+            self.settle_down()
+            if makers:
+                self.clusters(*[self.add(m.result()) for m in makers])
+
+    @staticmethod
+    def has_sentinel():
+        return shutil.which("redis-sentinel") is not None
+
+    def settle_down(self):
         ca = conftest.CA(self.path("ca", make=True))
         self.ca = ca
         web = [self.add(servers.Web(f"web{i}", ca)) for i in (1, 2, 3, 4)]
@@ -64,7 +82,9 @@ class Town:
         self.webs(web)
         self.stores(red, rep)
         self.host()
+        self.clock()
         self.mounts()
+        self.services()
         if shutil.which("dnsmasq") and os.geteuid() == 0:
             self.add(servers.dns("dns"))
             self.names(web[3])
@@ -95,9 +115,9 @@ class Town:
             self.probe(f"web{i}-http", f"http: 'http://127.0.0.1:{w.ports[0]}/'", {f"web{i}": {"expire": UP}})
             self.probe(f"web{i}-tcp", f"tcp: '127.0.0.1:{w.ports[0]}'", {f"web{i}": {"stop": UP, "expire": UP}})
         w = web[3]
-        self.probe("web4-https", f"http: {{ url: 'https://localhost:{w.ports[1]}/', tls: {{ ca: {self.ca.ca} }}, contains: web4 }}", "web4")
-        self.probe("web4-tls", f"tls: {{ address: '127.0.0.1:{w.ports[1]}', tls: {{ ca: {self.ca.ca} }} }}", "web4")
-        self.probe("web4-cert", f"tls: {{ files: [{w.certs}/cert], tls: {{ ca: {self.ca.ca} }} }}", {"web4": {"kill": UP, "stop": UP, "cut": UP}})
+        self.probe("web4-https", f"http: {{ url: 'https://localhost:{w.ports[1]}/', tls: {{ ca: {self.ca.ca} }}, contains: web4 }}", {"web4": {}, "clock": {"ahead": UP}})
+        self.probe("web4-tls", f"tls: {{ address: '127.0.0.1:{w.ports[1]}', tls: {{ ca: {self.ca.ca} }} }}", {"web4": {}, "clock": {"ahead": UP}})
+        self.probe("web4-cert", f"tls: {{ files: [{w.certs}/cert], tls: {{ ca: {self.ca.ca} }} }}", {"web4": {"kill": UP, "stop": UP, "cut": UP}, "clock": {"ahead": UP}})
 
     def stores(self, red, rep):
         secret = f"password: {{ file: {self.path('redis.pw')} }}"
@@ -123,6 +143,47 @@ class Town:
         self.probe("ping", "ping: { host: 127.0.0.1, count: 1 }", "icmp")
         self.probe("beat", f"heartbeat: {{ max_silence: {self.pace.timeout * 2:g}s, at_start: pass }}", "job")
         self.probe("root", "disk: { path: /, warn_below: 1%, fail_below: 0.5%, inodes_warn_below: 1%, inodes_fail_below: 0.5% }")
+
+    def clock(self):
+        """vitald's own clock can be set, where there is libfaketime: that of the machine stays as it is."""
+        if not os.path.exists(LIBFAKETIME):
+            return
+        self.write("aged", "")
+        self.probe("file-aged", f"file: {{ path: {self.path('aged')}, max_age: 48h }}", {"clock": {"ahead": UP, "behind": UP}})
+        self.write("clock", "+0\n")
+        self.env.update(LD_PRELOAD=LIBFAKETIME, FAKETIME_TIMESTAMP_FILE=self.path("clock"), FAKETIME_CACHE_DURATION="1", DONT_FAKE_MONOTONIC="1",
+                        FAKETIME_DONT_FAKE_MONOTONIC="1", NO_FAKE_STAT="1")
+
+    def set_clock(self, seconds):
+        """Returns when vitald's answers have that date."""
+        self.write("clock", f"{seconds:+d}\n")
+
+        def felt():
+            with contextlib.suppress(OSError):
+                says = email.utils.parsedate_to_datetime(self.vitald.get("/livez", timeout=1).headers["Date"]).timestamp()
+                return abs(says - time.time() - seconds) < FELT
+        wait_for(felt, f"vitald's clock is {seconds:+d} s", timeout=120, every=0.05)
+
+    def services(self):
+        if "unit" not in servers.modules() or not shutil.which("dbus-daemon"):
+            return
+        units = self.add(servers.Units("units", self.path("bus", make=True)))
+        self.env.update(units.bus.env)
+        self.units()
+
+    def units(self):
+        self.probe("unit-app", "unit: app.service", {"units": {"starts": DEGRADED}})
+        self.probe("unit-both", "unit: { units: [app, job] }", {"units": {"starts": DEGRADED}})
+        self.probe("unit-job", "unit: job.service", {"units": {"fails": UP, "starts": UP}})
+
+    def clusters(self, sentinels, cluster):
+        hosts = "[" + ", ".join(f"'127.0.0.1:{p}'" for p in sentinels.ports) + "]"
+        self.probe("sentinel", f"redis: {{ mode: sentinel, hosts: {hosts}, master: mymaster, write_test: campaign }}", {"sentinel": {"quorum": DEGRADED}})
+        self.probe("sentinel-any", f"redis: {{ mode: sentinel, hosts: {hosts}, master: mymaster, hold: false }}", {"sentinel": {"quorum": DEGRADED}})
+        seeds = "[" + ", ".join(f"'127.0.0.1:{p}'" for p in cluster.ports[:4]) + "]"
+        half = {"replica": DEGRADED, "master": DEGRADED}
+        self.probe("cluster", f"redis: {{ mode: cluster, hosts: {seeds} }}", {"cluster": half})
+        self.probe("cluster-loose", f"redis: {{ mode: cluster, hosts: {seeds}, failed_nodes: ignore }}", {"cluster": {"replica": UP, "master": UP}})
 
     def mounts(self):
         """A disk that can be filled, and a file system that can hang."""
@@ -173,7 +234,7 @@ class Town:
         files = "".join(f"  - {{ path: {self.dir}/up-{i}, group: of-web{i}-http }}\n" for i in (1, 2, 3))
         return (f"listen:\n  - {{ address: '127.0.0.1:{self.port}', serve: [verdicts, status, metrics, events, page] }}\n"
                 f"agents:\n  - {{ address: '127.0.0.1:{self.agents[0]}', group: of-web1-http }}\n  - {{ address: '127.0.0.1:{self.agents[1]}', group: of-web2-http }}\n"
-                f"files:\n{files}"
+                f"state_file: {self.dir}/state\nfiles:\n{files}"
                 f"defaults: {{ interval: {p.interval:g}s, timeout: {p.timeout:g}s, interval_unsettled: {p.unsettled:g}s, rise: 1, fall: {p.fall} }}\n"
                 f"probes:\n{''.join(x.yaml() for x in self.probes)}{extra}groups:\n{groups}")
 
@@ -185,13 +246,27 @@ class Town:
         self.bounds = {}
         for name, detect, recover in re.findall(r"group `([^`]+)`: a fault shows in the verdict after at most ([^,]+), its end after at most (\S+)", text):
             self.bounds[name] = seconds(detect), seconds(recover)
-        self.vitald = self.stack.enter_context(Vitald(self.config()))
+        self.vitald = self.stack.enter_context(Vitald(self.config(), env=self.env))
         try:
             self.vitald.wait_code("/readyz", 200, timeout=60)
         except AssertionError as e:
             raise AssertionError(f"{e}\n{self.vitald.ctl('explain', 'ready').stdout}") from None
         self.haproxy()
         self.gate()
+
+    def relaunch(self):
+        """As `systemctl restart` does it. How long it took to leave, and then to serve."""
+        began, v = time.monotonic(), self.vitald
+        v.signal(signal.SIGTERM)
+        assert v.process.wait(timeout=5) == 0, v.log()
+        left = time.monotonic()
+        v.launch()
+
+        def serves():
+            with contextlib.suppress(OSError):
+                return v.get("/livez", timeout=1).status == 200
+        wait_for(serves, "vitald serves again")
+        self.restarts.append((round(left - began, 3), round(time.monotonic() - left, 3)))
 
     def haproxy(self):
         port = free_port()

@@ -4,11 +4,14 @@ A truth is a set of states, for there are moments in which nobody can know: a se
 A state that was seen is right when the truth held it at some moment of the window before: as long as the linter promises, and
 longer by the time in which vitald itself had no processor or was stopped by us. All functions here are pure."""
 import bisect
+import datetime
 import itertools
+import re
 
 ORDER = ("up", "degraded", "unknown", "down")          # from good to bad; unknown counts as a failure
 ANY = frozenset(ORDER)
 UP = frozenset(["up"])
+LOOSE = frozenset(["up", "degraded"])
 SLACK = 0.3     # seconds: an attempt's end is made by a loop that may be late, and what is seen is sampled
 
 
@@ -23,6 +26,7 @@ class Ledger:
     def __init__(self, names):
         self.claims = {n: {} for n in names}
         self.lines = {n: [(0.0, ANY)] for n in names}
+        self.spells = {n: [] for n in names}      # (from, to, set): what a server's own log told afterwards, of what nobody did to it
 
     def claim(self, now, fault, name, states):
         """states: None ends the claim."""
@@ -35,8 +39,38 @@ class Ledger:
             self.lines[name].append((now, true))
 
     def segments(self, name, end):
-        line = self.lines[name]
-        return [(a, b, states) for (a, states), (b, _) in zip(line, [*line[1:], (end, None)]) if b > a]
+        line, spells = self.lines[name], self.spells[name]
+        out = []
+        for (a, states), (b, _) in zip(line, [*line[1:], (end, None)]):
+            cuts = sorted({a, b, *(t for u, v, _ in spells for t in (u, v) if a < t < b)})
+            out += [(x, y, worst([states, *(s for u, v, s in spells if u < y and v > x)])) for x, y in zip(cuts, cuts[1:])]
+        return out
+
+
+LINE = re.compile(r"^\d+:[A-Z] (\d+ \w+ \d+ [\d:.]+) \S (.*)$")
+
+
+def spells(log, rules, end):
+    """What a Redis log tells: (from, to, set). rules: (how it begins, how it ends, set); a group in both says of whom. A process that
+    starts anew has forgotten all."""
+    begun, out = {}, []
+
+    def over(key, t):
+        if key in begun:
+            out.append((begun.pop(key), t, rules[key[0]][2]))
+    for at, text in (m.groups() for m in map(LINE.match, log.splitlines()) if m):
+        t = datetime.datetime.strptime(at, "%d %b %Y %H:%M:%S.%f").timestamp()
+        for i, (begins, ends, _) in enumerate(rules):
+            if found := re.search(begins, text):
+                begun.setdefault((i, *found.groups()), t)
+            elif found := re.search(ends, text):
+                over((i, *found.groups()), t)
+        if "Redis is starting" in text:
+            for key in list(begun):
+                over(key, t)
+    for key in list(begun):
+        over(key, end)
+    return out
 
 
 class OwnTime:

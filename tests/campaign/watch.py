@@ -54,10 +54,16 @@ class Watcher(threading.Thread):
         self.states, self.files, self.lost, self.mixed, self.silent = Seen(), Seen(), [], [], []
         self.reasons, self.standing_since, self.stood = [], None, 0.0
         self.jumps, self.sizes = {}, []
+        self.pid, self.waited, self.before = None, 0.0, 0.0
 
     def run_delay(self):
-        with open(f"/proc/{self.town.vitald.pid}/schedstat") as f:
-            return int(f.read().split()[1]) / 1e9
+        """Of all that vitald has been: a restart makes another process."""
+        pid = self.town.vitald.pid
+        if pid != self.pid:
+            self.pid, self.waited, self.before = pid, 0.0, self.before + self.waited
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/schedstat") as f:
+            self.waited = int(f.read().split()[1]) / 1e9
+        return self.before + self.waited
 
     def stand(self, now, on):
         """vitald was stopped, or goes on: that time is not its own."""
@@ -76,8 +82,9 @@ class Watcher(threading.Thread):
         while not self.over:
             began = time.time()
             self.own(began)
-            if not self.sizes or began > self.sizes[-1][0] + 10:
-                self.sizes.append((began, size(self.town.vitald)))
+            if (not self.sizes or began > self.sizes[-1][0] + 10) and not self.standing_since:
+                with contextlib.suppress(OSError, AttributeError):      # it may just leave
+                    self.sizes.append((began, size(self.town.vitald), self.town.vitald.pid))
             try:
                 connection = connection or http.client.HTTPConnection("127.0.0.1", self.town.port, timeout=1)
                 connection.request("GET", "/status")

@@ -2,6 +2,7 @@
 import contextlib
 import fcntl
 import http.client
+import itertools
 import json
 import os
 import re
@@ -45,14 +46,12 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 if WORKER:
     PORTS = 20000 + int(WORKER[2:]) * 1500 + (6000 if "address" in BUILD else 0)
 PORT_ROOM = 1500 if WORKER else 12000
-ports_given = 0
+ports_given = itertools.count()     # threads may ask too
 
 
 def free_port(kind=socket.SOCK_STREAM):
-    global ports_given
     while True:
-        port = 20000 + (PORTS - 20000 + ports_given % PORT_ROOM) % 12000
-        ports_given += 1
+        port = 20000 + (PORTS - 20000 + next(ports_given) % PORT_ROOM) % 12000
         with socket.socket(socket.AF_INET, kind) as s:
             with contextlib.suppress(OSError):
                 s.bind(("127.0.0.1", port))
@@ -95,16 +94,20 @@ class Vitald:
         self.write(config)
         self.logfile = os.path.join(self.dir, "log")
         self.binary = os.path.join(BUILD, binary)
-        environment = {"PATH": os.environ["PATH"], "HOME": self.dir, "VITALD_USER": "root", **(env or {})}   # the directory is ours alone
+        self.environment = {"PATH": os.environ["PATH"], "HOME": self.dir, "VITALD_USER": "root", **(env or {})}   # the directory is ours alone
         for name in ("ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
             if name in os.environ:
-                environment.setdefault(name, os.environ[name])
-        with open(self.logfile, "wb") as log:
-            self.process = subprocess.Popen([*prefix, self.binary, "-c", self.conf, *args], env=environment,
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.dir)
+                self.environment.setdefault(name, os.environ[name])
+        self.command = [*prefix, self.binary, "-c", self.conf, *args]
+        self.launch()
         self.port = None
         if wait:
             self.port = int(self.wait_log(r"listening on http://127\.0\.0\.1:(\d+)").group(1))
+
+    def launch(self):
+        """A process, or a new one after the old one has left."""
+        with open(self.logfile, "ab") as log:
+            self.process = subprocess.Popen(self.command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.dir)
 
     # -- configuration
 

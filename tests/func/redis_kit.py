@@ -6,26 +6,11 @@ import subprocess
 import tempfile
 import time
 
-from daemon import wait_for
+from daemon import free_port, wait_for
 
 FAST = """
 defaults: { interval: 200ms, interval_unsettled: 100ms, timeout: 1s, rise: 1, fall: 1, jitter: 0% }
 """
-
-
-def port_pair():
-    """A port whose tenth-thousand neighbour is free too: the cluster's bus."""
-    for _ in range(200):
-        with socket.socket() as a, socket.socket() as b:
-            a.bind(("127.0.0.1", 0))
-            port = a.getsockname()[1]
-            bus = port + 10000 if port < 55000 else port - 10000
-            try:
-                b.bind(("127.0.0.1", bus))
-            except OSError:
-                continue
-            return port, bus
-    raise AssertionError("no free ports")
 
 
 class Redis:
@@ -33,7 +18,7 @@ class Redis:
 
     def __init__(self, *options, config="", sentinel=False, admin=(), start=True, port=None):
         self.dir = tempfile.mkdtemp(prefix="rd")
-        self.port, self.bus = (port, 0) if port else port_pair()
+        self.port, self.bus = (port, 0) if port else (free_port(), free_port())      # the cluster's bus has one of its own
         self.options, self.sentinel, self.admin = list(options), sentinel, list(admin)
         self.unix = f"{self.dir}/r.sock"
         self.conf = f"{self.dir}/r.conf"
@@ -107,14 +92,15 @@ def replica_of(master, *options):
 class Sentinels:
     """A master, two replicas and three Sentinels that watch them; with passwords of their own when they are given."""
 
-    def __init__(self, password=None, sentinel_password=None):
+    def __init__(self, password=None, sentinel_password=None, patience=500):
+        """patience: milliseconds without an answer until one is called dead."""
         login = ["--requirepass", password, "--masterauth", password] if password else []
         admin = ["--pass", password] if password else []
         self.master = Redis(*login, admin=admin)
         self.replicas = [Redis("--replicaof", "127.0.0.1", str(self.master.port), *login, admin=admin) for _ in range(2)]
         for r in self.replicas:
             wait_for(lambda r=r: r.info("master_link_status") == "up", "the replica's link")
-        watch = (f"sentinel monitor mymaster 127.0.0.1 {self.master.port} 2\nsentinel down-after-milliseconds mymaster 500\n"
+        watch = (f"sentinel monitor mymaster 127.0.0.1 {self.master.port} 2\nsentinel down-after-milliseconds mymaster {patience}\n"
                  "sentinel failover-timeout mymaster 2000\n")
         if password:
             watch += f"sentinel auth-pass mymaster {password}\nsentinel sentinel-pass {sentinel_password}\nrequirepass {sentinel_password}\n"
@@ -143,10 +129,10 @@ class Sentinels:
 class Cluster:
     """Three masters with a replica each. nodes[0..2] begin as masters, nodes[3..5] as replicas."""
 
-    def __init__(self):
+    def __init__(self, patience=1000):
         self.nodes = []
         for _ in range(6):
-            node = Redis("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "1000", start=False)
+            node = Redis("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", str(patience), start=False)
             node.options += ["--cluster-port", str(node.bus)]
             self.nodes.append(node.start())
         out = subprocess.run(["redis-cli", "--cluster", "create", *[n.address for n in self.nodes], "--cluster-replicas", "1", "--cluster-yes"],
@@ -157,6 +143,14 @@ class Cluster:
     def whole(self):
         return all("cluster_state:ok" in n.command("cluster", "info") and n.command("cluster", "nodes").count("slave") == 3
                    and "cluster_known_nodes:6" in n.command("cluster", "info") for n in self.nodes if n.process.poll() is None)
+
+    def masters(self):
+        return [n for n in self.nodes if n.process.poll() is None and n.info("role") == "master"]
+
+    def given_up(self, node):
+        """All the others call it failed, and the cluster whole."""
+        sees = [(n.command("cluster", "nodes"), n.command("cluster", "info")) for n in self.nodes if n is not node]
+        return all(any(f":{node.port}@" in x and "fail" in x and "fail?" not in x for x in nodes.splitlines()) and "cluster_state:ok" in info for nodes, info in sees)
 
     def replica_of(self, master):
         me = master.command("cluster", "myid")
