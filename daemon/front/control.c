@@ -79,10 +79,13 @@ void control_unlink(const char *at)
 }
 
 /* Everybody may connect; what they may do is decided by who they are. The umask is the whole process's, but this runs
- * before there are threads that make files. */
-static int bind_open(int fd, const char *at)
+ * before there are threads that make files. A datagram's sender is told only when that was asked for before it came. */
+static int bind_open(int fd, int type, const char *at)
 {
     struct sockaddr_un address = address_of(at);
+    int on = 1;
+    if (type == SOCK_DGRAM && setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on))
+        return errno;
     mode_t before = umask(0);
     int failed = bind(fd, (struct sockaddr *)&address, sizeof address) ? errno : 0;
     umask(before);
@@ -121,7 +124,7 @@ int control_bind(const char *at, int type, char **error, bool *busy)
     if ((*error = clear_way(at, type, busy)))
         return -1;
     int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int failed = fd < 0 ? errno : bind_open(fd, at);
+    int failed = fd < 0 ? errno : bind_open(fd, type, at);
     if (!failed && type == SOCK_STREAM && listen(fd, BACKLOG))
         failed = errno;
     if (!failed) {

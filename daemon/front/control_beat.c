@@ -86,9 +86,6 @@ void beat_open(const char *control)
         return;
     }
     beat_fd = control_bind(beat_path, SOCK_DGRAM, &error, &busy);
-    int on = 1;
-    if (beat_fd >= 0)
-        setsockopt(beat_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
     if (beat_fd < 0)
         log_line(LOG_WARNING, "no heartbeat socket: %s; `vitalctl beat` works", error);
     else

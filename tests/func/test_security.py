@@ -549,3 +549,14 @@ def test_heartbeats_are_taken_from_whom_they_may_come(open_dir):
     with Vitald(config % "everybody") as v:
         send(NOBODY.pw_uid)
         v.wait_state("job", "up")
+
+
+@pytest.mark.skipif("address" in BUILD, reason="LeakSanitizer cannot work under strace")
+def test_no_heartbeat_comes_before_its_sender_is_asked_for(tmp_path):
+    """The kernel adds the sender to what is sent after that was asked for: before the socket has a name that somebody can send to."""
+    trace = f"{tmp_path}/trace"
+    with Vitald(prefix=["strace", "-qq", "-o", trace, "-e", "trace=setsockopt,bind"]) as v:
+        assert v.ctl("stop").returncode == 0     # a signal would be for strace
+        v.process.wait(20)
+    calls = [line for line in open(trace) if "SO_PASSCRED" in line or ".beat" in line]
+    assert len(calls) == 2 and "SO_PASSCRED" in calls[0] and "bind(" in calls[1], calls
