@@ -130,8 +130,11 @@ static struct conf *load(const struct args *a)
     if (!conf) {
         struct buf text = BUF(STATE_TEXT_MAX);
         diag_print(&d, &text);
-        fprintf(stderr, "%svitald: not started: the configuration has %u error%s\n", text.data, d.errors, d.errors == 1 ? "" : "s");
-        exit(EXIT_CONFIG);
+        if (d.host)
+            fprintf(stderr, "%svitald: not started: the configuration cannot be read now: the host is short of memory or file descriptors\n", text.data);
+        else
+            fprintf(stderr, "%svitald: not started: the configuration has %u error%s\n", text.data, d.errors, d.errors == 1 ? "" : "s");
+        exit(d.host ? EXIT_OS : EXIT_CONFIG);
     }
     log_init(args_log_format(a, conf), args_log_level(a, conf));
     reload_log_findings(&d);

@@ -7,27 +7,34 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "front/control.h"
 #include "front/sd.h"
 #include "io/privilege.h"
 #include "io/zygote.h"
-
-static _Noreturn void give_up(const char *name, const char *why)
-{
-    log_line(LOG_ERR, "not started: `user: %s`: %s; name an account that there is, `user: root` to stay root, or start as somebody else", name, why);
-    log_drain(USEC_S);
-    exit(EXIT_CONFIG);
-}
 
 static const char *problem_text(int error)
 {
     return error == ENOENT ? "there is no such account" : error == E2BIG ? "it is in too many groups" : strerror(error);
 }
 
+static _Noreturn void give_up(const char *name, int error)
+{
+    bool host = mem_is_short(error);
+    log_line(LOG_ERR, "not started: `user: %s`: %s; %s", name, problem_text(error),
+             host ? "the host is short of memory, file descriptors or processes" :
+                    "name an account that there is, `user: root` to stay root, or start as somebody else");
+    log_drain(USEC_S);
+    exit(host ? EXIT_OS : EXIT_CONFIG);
+}
+
 /* Accounts of that name are not everywhere (the image has none), its number is the same wherever there is one. */
 static const char *find_default(struct privilege *p)
 {
-    if (privilege_find("vitald", p) == 0 && p->uid != 0)
+    int error = privilege_find("vitald", p);
+    if (mem_is_short(error))
+        give_up("vitald", error);     /* it may be there: as somebody else we could not write what it wrote */
+    if (!error && p->uid != 0)
         return "vitald";
     if (privilege_find("nobody", p) != 0)
         privilege_find("65534", p);
@@ -59,7 +66,7 @@ static bool drop(const struct privilege *p, const char *name, bool asked)
     if (!error)
         return true;
     if (asked || geteuid() != 0)
-        give_up(name, strerror(error));
+        give_up(name, error);
     log_line(LOG_WARNING, "stays root: cannot become %s: %s", name, strerror(error));
     return false;
 }
@@ -70,7 +77,7 @@ void user_become(const struct conf *c, const struct args *a)
     const char *name = c->user;
     int error = name ? privilege_find(name, &p) : 0;
     if (error)
-        give_up(name, problem_text(error));
+        give_up(name, error);
     if (geteuid() != 0) {
         if (name && p.uid != geteuid())
             log_line(LOG_WARNING, "`user: %s` is not followed: only root can become another user", name);

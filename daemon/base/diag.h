@@ -3,6 +3,7 @@
 #define BASE_DIAG_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,7 @@ struct diag {
     size_t count, room;
     unsigned errors, warnings;
     unsigned dropped;          /* beyond DIAG_MAX */
+    bool host;                 /* an error is the host's, see mem_is_short(): the next try may do without it */
 };
 
 enum { DIAG_MAX = 200 };       /* a broken file of a million lines makes a readable report */

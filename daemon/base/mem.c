@@ -1,5 +1,6 @@
 #include "base/mem.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +61,11 @@ char *mem_printf(const char *fmt, ...)
     int n = vasprintf(&text, fmt, args);
     va_end(args);
     return check(n < 0 ? NULL : text, 0);
+}
+
+bool mem_is_short(int error)
+{
+    return error == ENOMEM || error == ENOBUFS || error == EMFILE || error == ENFILE || error == EAGAIN;
 }
 
 void mem_free(void *block)

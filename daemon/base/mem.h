@@ -6,15 +6,19 @@
 #define BASE_MEM_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-void *mem_alloc(size_t size);                            /* zeroed */
-void *mem_grow(void *old, size_t size);                  /* new bytes are not zeroed */
+#define MEM_IS_THERE __attribute__((returns_nonnull))     /* for analyzers, which do not look into mem.c */
+
+void *mem_alloc(size_t size) MEM_IS_THERE;               /* zeroed */
+void *mem_grow(void *old, size_t size) MEM_IS_THERE;     /* new bytes are not zeroed */
 char *mem_copy(const char *text);                        /* NULL stays NULL */
-char *mem_copy_n(const char *text, size_t len);
-char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+char *mem_copy_n(const char *text, size_t len) MEM_IS_THERE;
+char *mem_printf(const char *fmt, ...) MEM_IS_THERE __attribute__((format(printf, 1, 2)));
 void mem_free(void *block);
+bool mem_is_short(int error);                            /* what is missing is memory, descriptors or processes: it may not be later */
 void mem_wipe(void *block, size_t size);                 /* the compiler may not drop it */
 
 /* Tests only: the n-th allocation from now on fails (0 = never). */
@@ -23,11 +27,11 @@ uint64_t mem_count(void);                                /* allocations so far *
 
 /* An arena: many small objects with one lifetime. Wiped when freed, for it may hold secrets. */
 struct arena;
-struct arena *arena_new(void);
+struct arena *arena_new(void) MEM_IS_THERE;
 void arena_reserve(struct arena *, size_t size);         /* what comes next lies together, as much as that is */
-void *arena_alloc(struct arena *, size_t size);          /* zeroed, aligned for any type */
+void *arena_alloc(struct arena *, size_t size) MEM_IS_THERE;   /* zeroed, aligned for any type */
 char *arena_copy(struct arena *, const char *text);
-char *arena_copy_n(struct arena *, const char *text, size_t len);
+char *arena_copy_n(struct arena *, const char *text, size_t len) MEM_IS_THERE;
 char *arena_printf(struct arena *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 size_t arena_size(const struct arena *);
 void arena_free(struct arena *);

@@ -20,6 +20,12 @@ static char *fails(struct diag *d, const char *path, const char *what)
     return NULL;
 }
 
+static char *refused(struct diag *d, const char *path, int error)
+{
+    d->host |= mem_is_short(error);
+    return fails(d, path, strerror(error));
+}
+
 /* Pipes are welcome (-c /dev/stdin), so the size is found by reading. */
 static char *read_fd(struct arena *a, int fd, const char *path, size_t max, size_t *len, struct diag *d)
 {
@@ -30,7 +36,7 @@ static char *read_fd(struct arena *a, int fd, const char *path, size_t max, size
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0 || text.over) {
-            char *out = n < 0 ? fails(d, path, strerror(errno)) : text.over ? fails(d, path, "the file is too large") : NULL;
+            char *out = n < 0 ? refused(d, path, errno) : text.over ? fails(d, path, "the file is too large") : NULL;
             if (n == 0 && !text.over) {
                 *len = text.len;
                 out = arena_copy_n(a, text.data ? text.data : "", text.len);
@@ -48,7 +54,7 @@ char *file_read(struct arena *a, const char *path, size_t max, size_t *len, stru
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
-        return fails(d, path, strerror(errno));
+        return refused(d, path, errno);
     char *text = read_fd(a, fd, path, max, len, d);
     close(fd);
     return text;
@@ -93,7 +99,7 @@ static void read_directory(struct reading *r, const char *path)
     struct dirent **found = NULL;
     int n = scandir(path, &found, is_yaml, by_bytes);
     if (n < 0) {
-        r->failed = !fails(r->diag, path, strerror(errno));
+        r->failed = !refused(r->diag, path, errno);
         return;
     }
     if (n == 0)
@@ -114,7 +120,7 @@ struct node *files_read(struct arena *tree, struct arena *names, const char *con
         struct stat st;
         const char *path = arena_copy(names, paths[i]);
         if (stat(path, &st) < 0)
-            r.failed = !fails(d, path, strerror(errno));
+            r.failed = !refused(d, path, errno);
         else if (S_ISDIR(st.st_mode))
             read_directory(&r, path);
         else

@@ -96,6 +96,7 @@ static void refused(struct reader *r, const yaml_parser_t *p)
         diag_add(r->diag, DIAG_ERROR, place_of(r, quote ? p->context_mark : p->problem_mark), "not valid YAML: %s", say);
     } else {
         diag_add(r->diag, DIAG_ERROR, (struct diag_place){ .file = r->file }, "cannot be read: out of memory"); /* all else has a problem text */
+        r->diag->host = true;
     }
     r->stop = true;
 }
@@ -221,8 +222,7 @@ static void on_list(struct reader *r, const yaml_event_t *e)
 static void on_end(struct reader *r, const yaml_event_t *e)
 {
     (void)e;
-    struct node *done = top(r)->node;
-    r->depth--;
+    struct node *done = r->stack[--r->depth].node; /* libyaml reports no end without its beginning */
     place_value(r, done);
 }
 
@@ -261,6 +261,7 @@ struct node *yaml_parse(struct arena *a, const char *file, const char *text, siz
     }
     if (!yaml_parser_initialize(&parser)) {
         diag_add(d, DIAG_ERROR, start, "out of memory");
+        d->host = true;
         return NULL;
     }
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);

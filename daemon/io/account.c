@@ -41,5 +41,7 @@ int account_apart(account_fn *look, const char *name, void *out, size_t size)
     close(ends[0]);
     while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
         ;
-    return told ? error : look(name, out);
+    if (child < 0)
+        return look(name, out);
+    return told ? error : EAGAIN; /* it died of it, and so might we */
 }

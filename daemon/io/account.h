@@ -8,7 +8,8 @@
 /* 0, or an errno. */
 typedef int account_fn(const char *name, void *out);
 
-/* What look(name, out) returns and writes to the `size` bytes of out; it waits as long as that takes. */
+/* What look(name, out) returns and writes to the `size` bytes of out; it waits as long as that takes. EAGAIN: that process died
+ * (for want of memory, or of somebody's code). */
 int account_apart(account_fn *look, const char *name, void *out, size_t size);
 
 #endif

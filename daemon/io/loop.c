@@ -38,10 +38,13 @@ static uint64_t woke, left;            /* this turn: the sleep ended, the I/O st
 static uint64_t lag, turns;
 static struct { uint64_t slice, worst; } lags[LAG_SLICES];
 
+/* libevent says what failed, then returns to whoever asks errno. */
 static void on_library_log(int severity, const char *text)
 {
+    int error = errno;
     static const int levels[] = { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERR };
     log_line(severity >= 0 && severity < 4 ? levels[severity] : LOG_ERR, "libevent: %s", text);
+    errno = error;
 }
 
 static void note_awake(void)
@@ -65,8 +68,17 @@ static _Noreturn void open_failed(const char *what)
     exit(71); /* EX_OSERR */
 }
 
+/* What is not watched is deaf for ever: a listener that nobody hears while all seems well. */
+static _Noreturn void cannot_watch(int fd)
+{
+    log_line(LOG_CRIT, "cannot watch descriptor %d: %s: exiting so that a supervisor can restart it", fd, strerror(errno));
+    log_drain(USEC_S);
+    _exit(71); /* EX_OSERR */
+}
+
 void loop_open(void)
 {
+    event_set_mem_functions(mem_alloc, mem_grow, mem_free); /* it goes on without what it could not add */
     event_set_log_callback(on_library_log);
     struct event_config *conf = event_config_new();
     if (!conf)
@@ -82,7 +94,8 @@ void loop_open(void)
     if (alarm_fd < 0)
         open_failed("timerfd_create");
     event_assign(&alarm_event, base, alarm_fd, EV_READ | EV_PERSIST, on_alarm, NULL);
-    event_add(&alarm_event, NULL);
+    if (event_add(&alarm_event, NULL) < 0)
+        open_failed("the alarm");
     alarm_at = TIME_NEVER;
     left = clock_now();
 }
@@ -144,8 +157,9 @@ static void apply(struct loop_fd *f)
     short events = EV_PERSIST;
     events = (short)(events | (f->what & LOOP_READ || nested ? EV_READ : 0) | (f->what & LOOP_WRITE ? EV_WRITE : 0));
     event_assign(&f->event, base, nested ? f->nested : f->fd, events, on_event, f);
-    if (f->what && (!nested || f->nested >= 0))
-        event_add(&f->event, NULL);
+    if (f->what && (!nested || f->nested >= 0))      /* a descriptor that is none any more is its owner's to find out */
+        if (event_add(&f->event, NULL) < 0 && (errno == ENOMEM || errno == ENOSPC))
+            cannot_watch(f->fd);
 }
 
 void loop_add(struct loop_fd *f, int fd, unsigned what, loop_fd_fn *ready)

@@ -59,7 +59,7 @@ static int look_up(const char *user, void *out)
     p->uid = entry.pw_uid;
     p->gid = entry.pw_gid;
     if (getgrouplist(entry.pw_name, entry.pw_gid, p->groups, &count) < 0)
-        return E2BIG;
+        return count > PRIVILEGE_GROUPS_MAX ? E2BIG : ENOMEM;
     p->group_count = (uint32_t)count;
     return 0;
 }

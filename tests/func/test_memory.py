@@ -121,3 +121,45 @@ def test_an_allocation_fails_while_it(name, shim, tmp_path):
         assert "forced" in str(job["mode"]), job
         assert v.get("/readyz").status == 503 and "draining" in v.get("/readyz").text
     run.end()
+
+
+STARTS = int(os.environ.get("VITALD_START_ALLOCATIONS", "24"))
+
+
+def start_with(run, n):
+    """A start whose n-th allocation fails, until it serves or has left: its exit code, or None."""
+    run.v = Vitald(CONFIG.format(state=run.state), wait=False, env={"LD_PRELOAD": run.shim, "FAIL_FILE": run.fail, "FAIL_COUNT_TO": run.count, "FAIL_AT": str(n)})
+    wait_for(lambda: run.has_left() or " runs 4 probes" in run.v.log(), f"allocation {n}: it serves or leaves")
+    return run.v.process.poll()
+
+
+def test_an_allocation_fails_while_it_starts(shim, tmp_path):
+    """From main() until it serves: it leaves with words and 71, or serves all the same; what was ordered before is in the state
+    file then, and nothing is in the way of the next start."""
+    run = Run(str(tmp_path), shim)
+    v = run.start()
+    assert v.ctl("force", "job", "up", "--for", "0").returncode == 0
+    assert v.ctl("drain").returncode == 0
+    run.end()
+    assert start_with(run, 0) is None
+    total = run.arm(0)
+    run.end()
+    kept = open(run.state, "rb").read()
+    assert total > 100
+    for n in sorted({1 + i * total // STARTS for i in range(STARTS)}):
+        code = start_with(run, n)
+        if code is None:
+            run.v.port = int(run.v.wait_log(r"listening on http://127\.0\.0\.1:(\d+)").group(1))
+            with contextlib.suppress(OSError, http.client.HTTPException):        # the first request has allocations of its own
+                assert "forced" in str(run.v.probe("job")["mode"]), f"allocation {n}"
+                assert "draining" in run.v.get("/readyz").text, f"allocation {n}"
+            code, log = run.end()
+            assert code == 0 or (code == 71 and "out of memory" in log), f"allocation {n}: exit {code}\n{log}"
+            kept = open(run.state, "rb").read()
+            continue
+        _, log = run.end()
+        assert code == 71 and "memory" in log, f"allocation {n}: exit {code}\n{log}"
+        assert open(run.state, "rb").read() == kept, f"allocation {n}: the state file has changed"
+    assert "forced" in str(next(p for p in run.start().status()["probes"] if p["name"] == "job")["mode"])
+    assert "draining" in run.v.get("/readyz").text
+    run.end()
