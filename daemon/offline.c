@@ -20,6 +20,12 @@ static void print_findings(struct diag *d)
     diag_free(d);
 }
 
+/* What nobody could read is no success. */
+static int told(int code)
+{
+    return fflush(stdout) || ferror(stdout) ? 1 : code;
+}
+
 static int check_configuration(const struct args *a)
 {
     struct diag d = { 0 };
@@ -28,21 +34,20 @@ static int check_configuration(const struct args *a)
         conf_lint(conf, &d);
     unsigned errors = d.errors, warnings = d.warnings;
     print_findings(&d);
-    if (errors)
+    if (!conf || errors)
         printf("%u error%s, %u warning%s\n", errors, errors == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s");
     else
         printf("configuration is good: %u probe%s, %u groups, %u warning%s\n", conf->probe_count, conf->probe_count == 1 ? "" : "s", conf->group_count, warnings,
                warnings == 1 ? "" : "s");
     conf_free(conf);
-    return errors ? 1 : 0;
+    return told(errors ? 1 : 0);
 }
 
 static int print_buffer(struct buf *out, bool good)
 {
-    if (good && out->len)
-        fwrite(out->data, 1, out->len, stdout);
+    bool printed = good && fwrite(out->data, 1, out->len, stdout) == out->len;
     buf_free(out);
-    return good && fflush(stdout) == 0 ? 0 : 1;
+    return told(printed ? 0 : 1);
 }
 
 static int dump_configuration(const struct args *a)
@@ -76,7 +81,7 @@ static int list_modules(void)
     size_t count = modules_all(modules, MODULES_MAX);
     for (size_t i = 0; i < count; i++)
         printf("%-12s %s\n", modules[i]->name, modules[i]->summary);
-    return 0;
+    return told(0);
 }
 
 int offline_run(const struct args *a)

@@ -121,12 +121,18 @@ static bool asks_for(int argc, char *const *argv, const char *full, char letter)
     return false;
 }
 
+/* What nobody could read is no success: the disk is full, the pipe is closed. */
+static int when_told(int code)
+{
+    return !term_told() && code == EXIT_OK ? EXIT_NO : code;
+}
+
 /* argv: all words but the command's name. */
 static int command_run(const struct command *c, int argc, char *const *argv)
 {
     struct args args = { .names = { c->name }, .count = 1 };
     if (asks_for(argc, argv, "--help", 'h'))
-        return help_run(&args);
+        return when_told(help_run(&args));
     char *error = args_parse(c, argc, argv, &args);
     if (error) {
         int code = c->run == check_run ? check_misused(&args, error) : EXIT_USAGE;
@@ -134,8 +140,7 @@ static int command_run(const struct command *c, int argc, char *const *argv)
         mem_free(error);
         return code;
     }
-    int code = c->run(&args);
-    return fflush(stdout) && code == EXIT_OK ? EXIT_NO : code;
+    return when_told(c->run(&args));
 }
 
 int main(int argc, char **argv)
@@ -150,8 +155,8 @@ int main(int argc, char **argv)
     if (at < argc)
         return unknown_command(argv[at]);
     if (asks_for(argc - 1, argv + 1, "--version", 'V'))
-        return version_run(&(struct args){ 0 });
+        return when_told(version_run(&(struct args){ 0 }));
     bool help = asks_for(argc - 1, argv + 1, "--help", 'h');
     print_overview(help ? stdout : stderr);
-    return help ? EXIT_OK : EXIT_USAGE;
+    return when_told(help ? EXIT_OK : EXIT_USAGE);
 }

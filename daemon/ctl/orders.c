@@ -1,5 +1,4 @@
 /* drain, undrain, pause, resume, maintenance, force, run, beat, reload, stop: what changes something. */
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -54,7 +53,7 @@ int drain_run(const struct args *a)
     fflush(stdout);
     for (uint64_t now = clock_now(); code == EXIT_OK && now < until; now = clock_now()) {
         uint64_t ms = (until - now) / USEC_MS + 1;
-        poll(NULL, 0, ms < 60000 ? (int)ms : 60000);
+        term_pause(ms < 60000 ? (unsigned)ms : 60000);
     }
     return code;
 }

@@ -1,5 +1,4 @@
 /* status, explain, stats, events, version: what only looks. */
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -84,9 +83,9 @@ static int show(const struct args *a, enum ctl_verb verb, const char *path)
         if (screen)
             fputs("\033[H\033[2J", stdout);
         int code = show_once(a, verb, path);
-        if (code == EXIT_USAGE || fflush(stdout))
+        if (code == EXIT_USAGE || !term_told())
             return code;
-        poll(NULL, 0, WATCH_MS);
+        term_pause(WATCH_MS);
         if (!screen)
             putchar('\n');
     }

@@ -1,5 +1,7 @@
 #include "ctl/term.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,8 +58,18 @@ void term_print(FILE *to, const char *text, bool colour)
     if (len && text[len - 1] != '\n')
         buf_char(&out, '\n');
     if (out.len)
-        fwrite(out.data, 1, out.len, to);
+        (void)fwrite(out.data, 1, out.len, to); /* the stream remembers it: term_told() */
     buf_free(&out);
+}
+
+bool term_told(void)
+{
+    return fflush(stdout) == 0 && !ferror(stdout);
+}
+
+void term_pause(unsigned ms)
+{
+    (void)poll(NULL, 0, ms < INT_MAX ? (int)ms : INT_MAX);
 }
 
 bool term_has_colour(int fd, const char *when)

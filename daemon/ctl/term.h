@@ -12,6 +12,8 @@ struct buf;
  * sequences (ESC [ digits ; ... m), which the daemon sends when it was asked for them, and nothing else. */
 void term_clean(struct buf *out, const char *text, size_t len, bool colour);
 void term_print(FILE *, const char *text, bool colour);      /* cleaned, ended by one newline */
+bool term_told(void);                                        /* all that was printed on stdout has got there */
+void term_pause(unsigned ms);                                /* a signal makes it shorter */
 bool term_has_colour(int fd, const char *when);              /* when: auto, always, never; NULL = auto */
 unsigned term_width(int fd);                                 /* 0 = unknown: not a terminal */
 /* "vitalctl: ..." on stderr, cleaned. */

@@ -1,6 +1,5 @@
 /* wait: returns when a group is what is wanted, or says what it still waits for. Survives that the daemon is not there
  * yet, or restarts meanwhile: scripts start it and us side by side. */
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,7 +42,7 @@ static uint64_t wait_left(const struct waiting *w)
 static void wait_pause(const struct waiting *w, unsigned ms)
 {
     uint64_t left = wait_left(w) / USEC_MS + 1;
-    poll(NULL, 0, left < ms ? (int)left : (int)ms);
+    term_pause(left < ms ? (unsigned)left : ms);
 }
 
 static int wait_expired(struct waiting *w, const char *state)

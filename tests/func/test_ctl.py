@@ -432,3 +432,11 @@ def test_as_many_clients_as_there_may_be(tmp_path):
             assert out.returncode == 3 and "too many clients" in out.stderr
         wait_for(lambda: v.ctl("status").returncode == 0)
         wait_for(lambda: v.fds() <= fds + 1)
+
+
+@pytest.mark.parametrize("words", (["vitalctl", "help"], ["vitalctl", "--version"], ["vitalctl", "status", "--help"], ["vitald", "--list-modules"],
+                                   ["vitald", "--dump-options=yaml"]), ids=" ".join)
+def test_what_could_not_be_printed_is_no_success(words):
+    """A full disk; more of it than the stream keeps, and less."""
+    with open("/dev/full", "w") as full:
+        assert subprocess.run([f"{BUILD}/{words[0]}", *words[1:]], stdout=full, stderr=subprocess.DEVNULL).returncode == 1
