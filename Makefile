@@ -173,7 +173,7 @@ docs: $(B)/vitald $(MODULES)
 
 lint:
 	@tests/setup test
-	@tests/lint/all
+	@nice tests/lint/all
 
 bench:
 	@tests/setup bench

@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/resident.h"
 #include "base/secret.h"
 #include "config/regex.h"
 #include "io/loop.h"
@@ -665,18 +666,6 @@ static void add_threads(const char *name, const struct pool_stats *s, void *arg)
 {
     (void)name;
     *(uint64_t *)arg += s->threads;
-}
-
-static uint64_t resident_bytes(void)
-{
-    unsigned long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (f) {
-        if (fscanf(f, "%*u %lu", &pages) != 1)
-            pages = 0;
-        fclose(f);
-    }
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static void host_self(struct vital_probe *p, struct vital_self *self)

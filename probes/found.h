@@ -39,8 +39,8 @@ void found_prepare(const struct found_limit *, struct vital_diag *, const char *
 struct found_ceiling { struct vital_threshold warn_above, fail_above; };
 struct found_floor { struct vital_threshold warn_below, fail_below; };
 #define FOUND_CEILING_ROWS(type, extra, what)                                                        \
-    VITAL_OPT(type, warn_above, THRESHOLD, .flags = extra, .help = "warn when " what),               \
-    VITAL_OPT(type, fail_above, THRESHOLD, .flags = extra, .help = "fail when " what)
+    VITAL_OPT(type, warn_above, THRESHOLD, .flags = (extra), .help = "warn when " what),               \
+    VITAL_OPT(type, fail_above, THRESHOLD, .flags = (extra), .help = "fail when " what)
 #define FOUND_FLOOR_ROWS(type, what)                                                                 \
     VITAL_OPT(type, warn_below, THRESHOLD, .help = "warn when " what),                               \
     VITAL_OPT(type, fail_below, THRESHOLD, .help = "fail when " what)

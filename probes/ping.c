@@ -111,15 +111,16 @@ static void judge(struct vital_probe *p)
 
 /* ---- packets ---------------------------------------------------------------------------------------------- */
 
-static uint16_t checksum(const void *bytes, size_t len)
+static uint16_t checksum(const struct echo *e)
 {
-    const uint8_t *at = bytes;
+    uint16_t words[sizeof *e / sizeof(uint16_t)];
     uint32_t sum = 0;
-    for (; len > 1; len -= 2, at += 2)
-        sum += (uint32_t)at[0] << 8 | at[1];
+    memcpy(words, e, sizeof words);
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
+        sum += words[i];
     while (sum >> 16)
         sum = (sum & 0xffff) + (sum >> 16);
-    return htons((uint16_t)~sum);
+    return (uint16_t)~sum; /* it is the same sum in either order of bytes */
 }
 
 static bool send_one(struct ping_priv *t, uint64_t now)
@@ -128,7 +129,7 @@ static bool send_one(struct ping_priv *t, uint64_t now)
         .type = t->v6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO, .id = htons(t->id),
         .seq = htons((uint16_t)(t->first_seq + t->sent)), .cookie = t->cookie,
     };
-    e.sum = t->v6 ? 0 : checksum(&e, sizeof e); /* the kernel does it for ICMPv6 */
+    e.sum = t->v6 ? 0 : checksum(&e); /* the kernel does it for ICMPv6 */
     t->sent_at[t->sent++] = now;
     if (send(t->fd, &e, sizeof e, MSG_NOSIGNAL) >= 0 || errno == EAGAIN || errno == ENOBUFS)
         return true;

@@ -173,18 +173,16 @@ static void take_address(struct redis_node *n, struct redis_part text)
 /* "0-5460" or "77"; slots on their way ("[77->-id]") are counted where they are. */
 static unsigned take_slots(struct redis_part text, bool *map, bool served)
 {
-    unsigned low, high, count = 0;
-    char digits[16];
+    unsigned count = 0;
+    char digits[16], *after;
     if (text.len >= sizeof digits || *text.at == '[')
         return 0;
     memcpy(digits, text.at, text.len);
     digits[text.len] = '\0';
-    int n = sscanf(digits, "%5u-%5u", &low, &high);
-    if (n < 1 || low >= REDIS_SLOTS)
+    unsigned long low = strtoul(digits, &after, 10), high = *after == '-' ? strtoul(after + 1, NULL, 10) : low;
+    if (after == digits || low >= REDIS_SLOTS)
         return 0;
-    if (n == 1)
-        high = low;
-    for (unsigned slot = low; slot <= high && slot < REDIS_SLOTS; slot++, count++)
+    for (unsigned long slot = low; slot <= high && slot < REDIS_SLOTS; slot++, count++)
         map[slot] |= served;
     return count;
 }
@@ -193,7 +191,7 @@ enum { LINE_WORDS = 8 };
 
 static bool take_node(struct redis_node *n, struct redis_part line, bool *map)
 {
-    struct redis_part words[LINE_WORDS], slots;
+    struct redis_part words[LINE_WORDS] = { 0 }, slots;
     for (unsigned i = 0; i < LINE_WORDS; i++)
         if (!next_part(&line, ' ', &words[i]) || !words[i].len)
             return false;

@@ -173,7 +173,7 @@ static void note_certificate(struct tls_priv *t, const char *path, X509 *x, unsi
     struct tm tm;
     if (!ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm))
         return;
-    double days = ((double)timegm(&tm) - (double)(clock_wall() / USEC_S)) / 86400;
+    double days = (double)(timegm(&tm) - (time_t)(clock_wall() / USEC_S)) / 86400;
     if (t->any && days >= t->days)
         return;
     subject_text(x, subject, sizeof subject);

@@ -7,12 +7,8 @@
 
 enum { BUF_FIRST = 256 };
 
-char *buf_reserve(struct buf *b, size_t len)
+static char *make_room(struct buf *b, size_t len)
 {
-    if (len > b->max || b->len > b->max - len) {
-        b->over = true;
-        return NULL;
-    }
     size_t need = b->len + len + 1;
     if (need > b->room) {
         size_t room = b->room ? b->room : BUF_FIRST;
@@ -26,12 +22,21 @@ char *buf_reserve(struct buf *b, size_t len)
     return b->data + b->len;
 }
 
+char *buf_reserve(struct buf *b, size_t len)
+{
+    if (len > b->max || b->len > b->max - len) {
+        b->over = true;
+        return NULL;
+    }
+    return make_room(b, len);
+}
+
 void buf_add(struct buf *b, const void *bytes, size_t len)
 {
     size_t fits = b->max - b->len < len ? b->max - b->len : len;
     if (fits < len)
         b->over = true;
-    char *to = buf_reserve(b, fits);
+    char *to = make_room(b, fits);
     if (fits)
         memcpy(to, bytes, fits);
     b->len += fits;

@@ -6,10 +6,7 @@ enum level settle_step(struct settle *s, const struct settle_rule *r, enum level
 {
     for (unsigned i = 0; i < LINES; i++) { /* line 0: pass | warn, line 1: warn | fail */
         bool bad = seen > i;
-        if (!s->known || bad == s->line[i].bad) {
-            s->line[i].bad = bad;
-            s->line[i].run = 0;
-        } else if (++s->line[i].run >= (bad ? r->fall : r->rise)) {
+        if (!s->known || bad == s->line[i].bad || ++s->line[i].run >= (bad ? r->fall : r->rise)) {
             s->line[i].bad = bad;
             s->line[i].run = 0;
         }

@@ -155,7 +155,7 @@ static void linger(int fd, unsigned drained)
 {
     if (stats.peers == AGENT_PEERS) {
         stats.evicted++;
-        close_peer(LIST_OWNER(list_first(&peers), struct peer, link));
+        close_peer(LIST_OWNER(peers.next, struct peer, link));
     }
     struct peer *p = mem_alloc(sizeof *p);
     p->drained = drained;
@@ -220,6 +220,6 @@ void agent_adopt(void)
 void agent_close(void)
 {
     while (!list_empty(&peers))
-        close_peer(LIST_OWNER(list_first(&peers), struct peer, link));
+        close_peer(LIST_OWNER(peers.next, struct peer, link));
     ports_close(&ports);
 }

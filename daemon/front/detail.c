@@ -93,7 +93,7 @@ static struct shot *take(enum detail_scope scope, uint32_t index, uint64_t now)
         take_journal(s);
     }
     if (fresh_count == SHOTS)
-        forget(LIST_OWNER(list_first(&fresh), struct shot, link));
+        forget(LIST_OWNER(fresh.next, struct shot, link));
     list_append(&fresh, &s->link);
     fresh_count++;
     if (!sweep_timer.fire)
@@ -223,6 +223,6 @@ void detail_end(struct detail *d)
 void detail_reset(void)
 {
     while (!list_empty(&fresh))
-        forget(LIST_OWNER(list_first(&fresh), struct shot, link));
+        forget(LIST_OWNER(fresh.next, struct shot, link));
     timer_clear(loop_timers(), &sweep_timer);
 }

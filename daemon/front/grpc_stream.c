@@ -254,7 +254,7 @@ static int on_sent(nghttp2_session *http2, const nghttp2_frame *frame, void *use
     if (!st || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
         return 0;
     bool message = frame->hd.type == NGHTTP2_DATA;
-    grpc_session_spend(s, message ? -2 : -2 - (st->fields + GRPC_MESSAGE_MAX / 8) / GRPC_BYTES_PER_COST);
+    grpc_session_spend(s, message ? -2 : -2 - (st->fields + GRPC_MESSAGE_MAX / 8.0) / GRPC_BYTES_PER_COST);
     s->served = true;
     if (last && !st->remote_done)
         nghttp2_submit_rst_stream(http2, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);

@@ -358,7 +358,8 @@ const char *listen_bound(const struct listener *l, char *room, size_t size)
 {
     struct sockaddr_storage at = { 0 };
     socklen_t len = sizeof at;
-    getsockname(l->in.fd, (struct sockaddr *)&at, &len);
+    if (getsockname(l->in.fd, (struct sockaddr *)&at, &len) < 0)
+        return l->name;
     return socket_text(&at, len, room, size);
 }
 

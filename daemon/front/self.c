@@ -1,6 +1,5 @@
 #include "front/self.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -8,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/resident.h"
 #include "core/core.h"
 #include "front/agent.h"
 #include "front/balancer.h"
@@ -295,12 +295,9 @@ static void add_process(struct facts *f)
 {
     struct rusage used;
     struct rlimit files = { 0 };
-    long pages = 0, size = 0;
-    FILE *statm = fopen("/proc/self/statm", "re");
-    if (statm && fscanf(statm, "%ld %ld", &size, &pages) == 2)
-        GAUGE("resident_memory_bytes", "Resident memory of the daemon", (double)pages * (double)sysconf(_SC_PAGESIZE));
-    if (statm)
-        fclose(statm);
+    uint64_t resident = resident_bytes();
+    if (resident)
+        GAUGE("resident_memory_bytes", "Resident memory of the daemon", resident);
     getrusage(RUSAGE_SELF, &used);
     getrlimit(RLIMIT_NOFILE, &files);
     COUNTER("cpu_seconds", "CPU time of the daemon", (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +

@@ -98,7 +98,7 @@ static void sync_directory(const char *path)
     char *copy = mem_copy(path);
     int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
-        fsync(fd);
+        (void)fsync(fd); /* the file is what it should be; some file systems cannot do this */
         close(fd);
     }
     mem_free(copy);

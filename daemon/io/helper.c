@@ -229,7 +229,8 @@ static void become_helper(int sock, int zygote)
     helper_die_with_parent(true);
     if (getppid() != zygote)
         _exit(0);
-    dup2(sock, HELPER_SOCKET); /* in place of the zygote's */
+    if (dup2(sock, HELPER_SOCKET) < 0) /* in place of the zygote's */
+        _exit(1);
     close(sock);
     serve();
 }
@@ -239,11 +240,11 @@ static void let_go_of_everything(int sock)
 {
     int null = open("/dev/null", O_RDWR);
     for (int fd = 0; null >= 0 && fd <= 2; fd++)
-        dup2(null, fd);
-    dup2(sock, HELPER_SOCKET);
-    close_range(HELPER_SOCKET + 1, ~0U, 0);
-    if (chdir("/") < 0)
+        if (dup2(null, fd) < 0)
+            _exit(1);
+    if (dup2(sock, HELPER_SOCKET) < 0 || chdir("/") < 0)
         _exit(1);
+    close_range(HELPER_SOCKET + 1, ~0U, 0);
     setsid();
 }
 

@@ -202,7 +202,7 @@ static void helper_rest(struct helper *h)
     list_append(&idle, &h->link);
     if (++idle_count > IDLE_MAX) {
         idle_count--;
-        helper_dismiss(LIST_OWNER(list_first(&idle), struct helper, link));
+        helper_dismiss(LIST_OWNER(idle.next, struct helper, link));
     }
 }
 

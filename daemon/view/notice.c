@@ -16,7 +16,7 @@ enum { TEXT_MAX = 8192, DETAIL_MAX = 500 };
 ENUM_TEXT(notice_status, NOTICE_STATUS_COUNT, "firing", "resolved", "reminder", "flapping", "test")
 
 static const char *const field_names[] = {
-#define X(field, name) [NOTICE_##field] = name,
+#define X(field, name) [NOTICE_##field] = (name),
     NOTICE_FIELDS(X)
 #undef X
 };
@@ -284,6 +284,12 @@ static struct template_value number_value(double number)
     return (struct template_value){ .kind = TEMPLATE_NUMBER, .number = number };
 }
 
+static double seconds(uint64_t span)
+{
+    uint64_t ms = span / USEC_MS;
+    return (double)ms / 1e3;
+}
+
 static struct template_value list_value(const struct notice_names *l)
 {
     return (struct template_value){ .kind = TEMPLATE_TEXTS, .texts = l->names, .count = l->count };
@@ -325,7 +331,7 @@ struct template_value notice_value(const void *notice, unsigned field)
     case NOTICE_CHANGES: return number_value(n->changes);
     case NOTICE_SINCE: return text_value(n->since_text);
     case NOTICE_TIME: return text_value(n->time_text);
-    case NOTICE_DURATION: return number_value(n->time > n->since ? (double)((n->time - n->since) / USEC_MS) / 1e3 : 0);
+    case NOTICE_DURATION: return number_value(n->time > n->since ? seconds(n->time - n->since) : 0);
     case NOTICE_VERSION: return text_value(VITALD_VERSION);
     case NOTICE_FIELD_COUNT: break;
     }
