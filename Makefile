@@ -52,7 +52,7 @@ libs_unit     := -lsystemd
 KNOWN   := postgres redis mysql grpc unit
 HEAVY   := $(patsubst probes/%.c,%,$(wildcard $(KNOWN:%=probes/%.c)))
 LOADED  := $(HEAVY) skeleton
-LIBS    := -levent -lssl -lcrypto -lyaml -lpcre2-8 -lnghttp2 -lpthread -lm
+LIBS    := -levent_core -lssl -lcrypto -lyaml -lpcre2-8 -lnghttp2 -lpthread -lm
 
 LIB_SRC := $(wildcard daemon/base/*.c daemon/io/*.c daemon/config/*.c daemon/core/*.c daemon/view/*.c daemon/front/*.c) \
            $(filter-out $(LOADED:%=probes/%.c) $(wildcard $(KNOWN:%=probes/%_*.c)),$(wildcard probes/*.c)) \

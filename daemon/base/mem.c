@@ -2,13 +2,15 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* An arena grows by a quarter of what it is: there is one per probe, and most hold a few hundred bytes. */
-enum { ARENA_LEAST = 128, ARENA_CHUNK = 65536, ARENA_ALIGN = 16 };
+enum { ARENA_LEAST = 128, ARENA_CHUNK = 65536, ARENA_ALIGN = 16, ARENA_PAGES = 256 * 1024 };
 
 /* Helper threads allocate too. */
 static atomic_uint_fast64_t count, fail_at;
@@ -96,44 +98,67 @@ struct chunk {
 };
 
 struct arena {
-    struct chunk *chunks;
-    size_t size;
+    struct chunk *chunks;        /* the newest first, `first` last */
+    bool apart;
+    struct chunk first;          /* in the arena's own block; often empty */
 };
+
+struct arena *arena_new_for(size_t size)
+{
+    struct arena *a = mem_alloc(sizeof *a + size);
+    a->first.size = (uint32_t)size;
+    a->chunks = &a->first;
+    return a;
+}
 
 struct arena *arena_new(void)
 {
-    return mem_alloc(sizeof(struct arena));
+    return arena_new_for(0);
+}
+
+struct arena *arena_new_apart(void)
+{
+    struct arena *a = arena_new();
+    a->apart = true;
+    return a;
+}
+
+static struct chunk *map_chunk(size_t size)
+{
+    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return check(pages == MAP_FAILED ? NULL : pages, size);
+}
+
+static size_t chunk_room(const struct arena *a, size_t size)
+{
+    if (a->apart) /* untouched pages cost nothing */
+        return size > ARENA_PAGES - sizeof(struct chunk) ? size : ARENA_PAGES - sizeof(struct chunk);
+    size_t share = arena_size(a) / 4, room = share < ARENA_LEAST ? ARENA_LEAST : share < ARENA_CHUNK ? share : ARENA_CHUNK;
+    return size > room ? size : room;
 }
 
 static struct chunk *add_chunk(struct arena *a, size_t size)
 {
-    size_t share = a->size / 4, room = share < ARENA_LEAST ? ARENA_LEAST : share < ARENA_CHUNK ? share : ARENA_CHUNK;
-    room = size > room ? size : room;
+    size_t room = chunk_room(a, size);
     if (room > UINT32_MAX)
         out_of_memory(room);
-    struct chunk *c = mem_alloc(sizeof *c + room);
+    struct chunk *c = a->apart ? map_chunk(sizeof *c + room) : mem_alloc(sizeof *c + room);
     c->size = (uint32_t)room;
     c->next = a->chunks;
     a->chunks = c;
-    a->size += sizeof *c + room;
     return c;
 }
 
 static void *take(struct arena *a, size_t size, size_t align)
 {
     struct chunk *c = a->chunks;
-    size_t from = c ? (c->used + align - 1) & ~(align - 1) : 0;
-    if (!c || from > c->size || c->size - from < size) {
+    size_t from = (c->used + align - 1) & ~(align - 1);
+    if (from > c->size || c->size - from < size) {
         c = add_chunk(a, size);
         from = 0;
     }
     c->used = (uint32_t)(from + size);
     return c->data + from;
-}
-
-void arena_reserve(struct arena *a, size_t size)
-{
-    add_chunk(a, size);
 }
 
 void *arena_alloc(struct arena *a, size_t size)
@@ -168,7 +193,28 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 
 size_t arena_size(const struct arena *a)
 {
-    return a->size;
+    size_t size = 0;
+    for (const struct chunk *c = a->chunks; c; c = c->next)
+        size += sizeof *c + c->size;
+    return size;
+}
+
+size_t arena_used(const struct arena *a)
+{
+    size_t used = 0;
+    for (const struct chunk *c = a->chunks; c; c = c->next)
+        used += c->used;
+    return used;
+}
+
+static void free_chunk(const struct arena *a, struct chunk *c)
+{
+    if (c == &a->first)
+        return;
+    if (a->apart)
+        munmap(c, sizeof *c + c->size);
+    else
+        mem_free(c);
 }
 
 void arena_free(struct arena *a)
@@ -178,7 +224,7 @@ void arena_free(struct arena *a)
     for (struct chunk *c = a->chunks, *next; c; c = next) {
         next = c->next;
         mem_wipe(c->data, c->used);
-        mem_free(c);
+        free_chunk(a, c);
     }
     mem_free(a);
 }

@@ -28,12 +28,15 @@ uint64_t mem_count(void);                                /* allocations so far *
 /* An arena: many small objects with one lifetime. Wiped when freed, for it may hold secrets. */
 struct arena;
 struct arena *arena_new(void) MEM_IS_THERE;
-void arena_reserve(struct arena *, size_t size);         /* what comes next lies together, as much as that is */
+struct arena *arena_new_for(size_t size) MEM_IS_THERE;   /* what comes first, as much as that is, lies in one block with the arena */
+/* For what is large and soon gone: in pages of its own, which go back to the system with it and leave no holes behind. */
+struct arena *arena_new_apart(void) MEM_IS_THERE;
 void *arena_alloc(struct arena *, size_t size) MEM_IS_THERE;   /* zeroed, aligned for any type */
 char *arena_copy(struct arena *, const char *text);
 char *arena_copy_n(struct arena *, const char *text, size_t len) MEM_IS_THERE;
 char *arena_printf(struct arena *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-size_t arena_size(const struct arena *);
+size_t arena_size(const struct arena *);                 /* what it takes */
+size_t arena_used(const struct arena *);                 /* what of that holds something */
 void arena_free(struct arena *);
 
 #endif

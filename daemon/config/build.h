@@ -30,6 +30,7 @@ struct build_type {
     const char *error;                   /* it exists but cannot be used */
     struct node *defaults;               /* its map in `defaults`, module options only; NULL = none */
     struct policy policy;                /* defaults and the type's defaults */
+    size_t room;                         /* that the options of the last probe of this type took: those of the next are alike */
 };
 
 struct build {
@@ -79,7 +80,7 @@ void build_unknown(struct build *, const char *name, struct diag_place, const ch
 const char *const *build_policy_names(struct build *);
 const char *const *build_type_names(struct build *);
 struct build_type *build_type(struct build *, const char *name);      /* NULL: there is no such type */
-struct conf_options *build_options(struct build *, const struct build_type *, struct node *, const char *what);
+struct conf_options *build_options(struct build *, struct build_type *, struct node *, const char *what);
 struct node *build_section(struct build *, const char *name, unsigned kind);   /* NULL: absent, or wrong kind (a finding) */
 
 /* The tree that zero configuration stands for: env.c. */

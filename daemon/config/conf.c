@@ -125,7 +125,7 @@ struct conf *conf_make(const struct conf_request *q, struct arena *tree, struct 
 
 struct conf *conf_load(const struct conf_request *q, struct diag *d)
 {
-    struct arena *tree = arena_new();
+    struct arena *tree = arena_new_apart();
     struct conf *c = conf_make(q, tree, NULL, d);
     arena_free(tree);
     return c;
@@ -150,6 +150,14 @@ void conf_free(struct conf *c)
 
 /* ---- a probe's options -------------------------------------------------------------------------------------- */
 
+struct conf_options *conf_options_new(size_t room)
+{
+    struct arena *a = arena_new_for(sizeof(struct conf_options) + room);
+    struct conf_options *o = arena_alloc(a, sizeof *o);
+    *o = (struct conf_options){ .refs = 1, .arena = a, .target = "" };
+    return o;
+}
+
 void conf_options_hold(struct conf_options *o)
 {
     __atomic_add_fetch(&o->refs, 1, __ATOMIC_RELAXED);
@@ -163,8 +171,7 @@ void conf_options_release(struct conf_options *o)
         opt_release(o->module->opts, o->data);
     for (uint32_t i = 0; i < o->secret_count; i++)
         secret_free((struct vital_secret *)(uintptr_t)o->secrets[i]);
-    arena_free(o->arena);
-    mem_free(o);
+    arena_free(o->arena); /* and with it o */
 }
 
 bool conf_options_equal(const struct conf_options *a, const struct conf_options *b)

@@ -18,13 +18,14 @@ struct network;
  * callbacks may still point into them. */
 struct conf_options {
     unsigned refs;
-    struct arena *arena;
+    struct arena *arena;                   /* it lies in this one itself, see conf_options_new() */
     void *data;                            /* the module's conf struct */
     const struct vital_module *module;     /* NULL: its .so is not installed */
     const struct vital_secret *const *secrets;   /* every secret in here, for scrubbing and re-reading */
     unsigned secret_count;
     const char *target;                    /* printable */
 };
+struct conf_options *conf_options_new(size_t room);      /* room: what is expected to come into its arena */
 void conf_options_hold(struct conf_options *);
 void conf_options_release(struct conf_options *);
 bool conf_options_equal(const struct conf_options *, const struct conf_options *);          /* all rows */

@@ -106,7 +106,7 @@ static struct build_type *make_type(struct build *b, const char *name)
     struct build_type *t = arena_alloc(b->tree, sizeof *t);
     char *error = NULL;
     enum modules_result result = modules_lookup(name, &t->module, &error);
-    t->name = name;
+    t->name = arena_copy(b->conf->arena, name);
     if (result == MODULES_NOT_INSTALLED)
         t->missing = arena_copy(b->conf->arena, error);
     else if (result == MODULES_UNUSABLE)

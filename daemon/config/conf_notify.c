@@ -424,12 +424,12 @@ static void keep_secrets(struct conf_options *o, struct opt_scope *s)
 
 static void read_receiver(struct build *b, const struct entry *e, struct conf_receiver *to)
 {
-    struct conf_options *o = mem_alloc(sizeof *o);
-    struct reading r = { .b = b, .map = e->value, .to = to };
     struct receiver_rows *rows;
+    struct conf_options *o = conf_options_new(sizeof *rows);
+    struct reading r = { .b = b, .map = e->value, .to = to };
     char what[96];
     snprintf(what, sizeof what, "receiver `%s`", e->key);
-    *o = (struct conf_options){ .refs = 1, .arena = arena_new(), .module = &receiver_options, .target = "" };
+    o->module = &receiver_options;
     o->data = rows = arena_alloc(o->arena, sizeof *rows);
     to->name = arena_copy(b->conf->arena, e->key);
     to->options = o;

@@ -12,7 +12,7 @@
  * default that is far below a second, so a second more never makes a probe that works look stale. */
 #define QUEUEING USEC_S
 
-enum { WHAT_MAX = 96, PROBE_TEXT = 176 };     /* PROBE_TEXT: what the texts of most probes take, with a URL in its parts */
+enum { WHAT_MAX = 96, PROBE_TEXT = 176, PROBE_SLACK = 16 };     /* PROBE_TEXT: what the texts of most probes take, with a URL in its parts */
 
 /* ---- the module's options ----------------------------------------------------------------------------------- */
 
@@ -73,6 +73,18 @@ static bool prepare(struct build *b, const struct vital_module *m, const struct 
     return false;
 }
 
+/* Most targets are the URL, which has its text already. */
+static const char *same_text(const struct vital_opt *rows, const void *data, const char *text)
+{
+    for (; rows->name; rows++) {
+        bool has_text = rows->flags & VITAL_TARGET && (rows->type == VITAL_URL || rows->type == VITAL_ADDRESS);
+        const struct vital_url *u = has_text ? *(const struct vital_url *const *)(const void *)((const char *)data + rows->offset) : NULL;
+        if (u && !strcmp(u->text, text))
+            return u->text;
+    }
+    return NULL;
+}
+
 static const char *make_target(struct arena *a, const struct vital_module *m, const void *data)
 {
     char room[256] = "";
@@ -80,22 +92,20 @@ static const char *make_target(struct arena *a, const struct vital_module *m, co
     const char *own = m->target ? m->target(data, room, sizeof room) : NULL;
     if (!own)
         opt_target(m->opts, data, &text);
-    const char *kept = arena_copy(a, own ? own : text.data ? text.data : "");
+    const char *said = own ? own : text.data ? text.data : "", *kept = same_text(m->opts, data, said);
+    kept = kept ? kept : arena_copy(a, said);
     buf_free(&text);
     return kept;
 }
 
-struct conf_options *build_options(struct build *b, const struct build_type *t, struct node *map, const char *what)
+struct conf_options *build_options(struct build *b, struct build_type *t, struct node *map, const char *what)
 {
-    struct conf_options *o = mem_alloc(sizeof *o);
-    o->refs = 1;
-    o->arena = arena_new();
-    o->target = "";
+    struct conf_options *o = conf_options_new(!t->module ? 0 : t->room ? t->room : t->module->conf_size + PROBE_TEXT);
+    size_t before = arena_used(o->arena);
     if (!t->module)
         return o;
     struct opt_scope s = { .arena = o->arena, .diag = b->diag, .env = b->env };
     o->module = t->module;
-    arena_reserve(o->arena, t->module->conf_size + PROBE_TEXT);
     o->data = arena_alloc(o->arena, t->module->conf_size);
     if (opt_decode(&s, map, what, t->module->opts, o->data) && prepare(b, t->module, map, what, o->data))
         o->target = make_target(o->arena, t->module, o->data);
@@ -106,6 +116,7 @@ struct conf_options *build_options(struct build *b, const struct build_type *t, 
         o->secret_count = s.secret_count;
     }
     mem_free(s.secrets);
+    t->room = arena_used(o->arena) - before + PROBE_SLACK;
     return o;
 }
 
@@ -206,7 +217,7 @@ static void read_probe(struct build *b, const struct entry *e, struct conf_probe
         return;
     if (t->error)
         diag_add(b->diag, DIAG_ERROR, module->place, "%s: %s", what, t->error);
-    p->type = arena_copy(b->conf->arena, t->name);
+    p->type = t->name;
     p->missing = t->missing;
     module->value = module_map(b, t, module->value);
     snprintf(what, sizeof what, "`%s`", t->name);

@@ -347,7 +347,7 @@ static void dump_all(struct dumper *d, const struct conf *c, const struct node *
 
 void conf_dump(const struct conf_request *q, struct buf *out, struct diag *diag)
 {
-    struct arena *tree = arena_new();
+    struct arena *tree = arena_new_apart();
     struct node *root = NULL;
     struct conf *c = conf_make(q, tree, &root, diag);
     struct dumper d = { .out = out };

@@ -71,7 +71,7 @@ struct reading {
 static void read_one(struct reading *r, const char *path)
 {
     size_t len = 0;
-    struct arena *bytes = arena_new(); /* the text is not needed once it is a tree, and it may be large */
+    struct arena *bytes = arena_new_apart(); /* the text is not needed once it is a tree, and it may be large */
     char *text = file_read(bytes, path, YAML_BYTES, &len, r->diag);
     struct node *n = text ? yaml_parse(r->tree, path, text, len, r->diag) : NULL;
     arena_free(bytes);

@@ -214,9 +214,9 @@ void probe_set_order(struct probe *p, const struct order *order, const char *tex
 
 /* ---- from and to configurations ---- */
 
-static unsigned count_rows(const struct vital_module *m)
+static uint16_t count_rows(const struct vital_module *m)
 {
-    unsigned n = 0;
+    uint16_t n = 0;
     while (m && m->numbers && m->numbers[n].name)
         n++;
     return n;
@@ -239,14 +239,13 @@ static void start_with(struct record *r, enum conf_initial initial, uint64_t now
 
 struct probe *probe_new(const struct conf_probe *conf, const struct vital_host *host, uint64_t now)
 {
-    struct probe *p = mem_alloc(sizeof *p);
+    const struct vital_module *m = conf->options->module;
+    struct probe *p = mem_alloc(sizeof *p + priv_size(m));
     p->magic = PROBE_MAGIC;
     p->conf = conf;
     p->options = conf->options;
     conf_options_hold(p->options);
-    const struct vital_module *m = p->options->module;
-    p->handle = (struct vital_probe){ .host = host, .name = conf->name, .conf = p->options->data };
-    p->handle.priv = mem_alloc(priv_size(m));
+    p->handle = (struct vital_probe){ .host = host, .name = conf->name, .conf = p->options->data, .priv = p->priv };
     p->number_rows = count_rows(m);
     timer_init(&p->expiry, probe_expire);
     start_with(&p->record, conf->initial, now);
@@ -274,8 +273,7 @@ void probe_free(struct probe *p)
     if (p->quarantined)
         engine.stats.quarantined--;
     probe_stall_over(p);
-    mem_wipe(p->handle.priv, priv_size(m));
-    mem_free(p->handle.priv);
+    mem_wipe(p->priv, priv_size(m));
     conf_options_release(p->options);
     record_free(&p->record);
     p->magic = 0;

@@ -4,6 +4,7 @@
 #define CORE_PROBE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/timer.h"
@@ -37,15 +38,13 @@ struct record {
     uint64_t lease;                  /* fresh until then although older than max_age: after our own stall, once per outcome */
     uint64_t since;                  /* of the settled state */
     /* the last outcome, internal ones included */
-    enum vital_class class;
-    enum vital_reason reason;
     char *text;
-    size_t text_room;
     uint64_t at, duration, last_pass;
     struct numbers numbers;          /* of the last outcome that counts */
     uint64_t attempts[VITAL_CLASS_COUNT], cancelled, transitions, duration_sum;
     struct reason_count *reasons;        /* those that occurred: few of the many that there are */
-    uint16_t reason_count;
+    uint16_t reason_count, text_room;
+    uint8_t class, reason;           /* enum vital_class, enum vital_reason; with text those of the last outcome */
     struct history history;
 };
 
@@ -57,7 +56,9 @@ struct probe {
     struct vital_probe handle;
     const struct conf_probe *conf;   /* policy; the options may be an older configuration's */
     struct conf_options *options;
-    unsigned number_rows;
+    uint16_t number_rows;
+    uint8_t attempt;                 /* enum attempt: whether there is one; see below */
+    uint8_t bugs;
     bool pending, quarantined;
     bool stall_awaited;              /* no outcome yet since our recent stall */
     bool shifted;                    /* the attempt's deadline was, by a stall */
@@ -67,12 +68,11 @@ struct probe {
     struct order order;
     struct record record;
     uint64_t pending_until;
-    uint8_t bugs;
     /* the attempt */
-    enum attempt attempt;
     uint64_t started, deadline, allowed;
     struct numbers reported;         /* in a block of its own until the attempt ends */
     struct vote vote;                /* as last cast */
+    _Alignas(max_align_t) char priv[];   /* the module's: handle.priv */
 };
 
 struct probe *probe_check(struct probe *);               /* itself; aborts when it is none */

@@ -34,8 +34,8 @@ static void keep_text(struct probe *p, const char *text)
         secret_scrub(p->options->secrets[i], scrubbed);
     size_t len = text_cut_at(scrubbed, OUTCOME_TEXT_MAX - 1);
     if (len + 1 > r->text_room) {
-        r->text_room = len + 1;
-        r->text = mem_grow(r->text, r->text_room);
+        r->text_room = (uint16_t)(len + 1);
+        r->text = mem_grow(r->text, len + 1);
     }
     memcpy(r->text, scrubbed, len);
     r->text[len] = 0;
@@ -58,8 +58,8 @@ static void keep_outcome(struct probe *p, const struct outcome *o, uint64_t now)
 {
     struct record *r = &p->record;
     r->had_outcome = true;
-    r->class = o->class;
-    r->reason = o->reason;
+    r->class = (uint8_t)o->class;
+    r->reason = (uint8_t)o->reason;
     r->at = now;
     r->duration = now - p->started;
     r->duration_sum += r->duration;

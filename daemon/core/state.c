@@ -216,12 +216,12 @@ static void get_probe(struct state_reader *in, const struct passage *at, struct 
         *times[i] = moment(at, get_64(in));
     r->duration = get_64(in);
     r->transitions = get_64(in);
-    r->class = get_below(in, VITAL_CLASS_COUNT);
+    r->class = (uint8_t)get_below(in, VITAL_CLASS_COUNT);
     get_text(in, reason, sizeof reason);
     get_text(in, s->text, sizeof s->text);
     get_history(in, r);
     int known = reason_from(reason);     /* its name, for numbers may move from version to version */
-    r->reason = known < 0 ? VITAL_R_OK : (enum vital_reason)known;
+    r->reason = known < 0 ? VITAL_R_OK : (uint8_t)known;
 }
 
 /* What would have grown stale meanwhile has; and what was measured before another boot, or in the future, proves nothing. */

@@ -247,9 +247,7 @@ KIT struct kit_world kit_world(void) { return kit_world_of(KIT_PROBES, KIT_GROUP
 
 KIT struct conf_options *kit_options(const struct vital_module *module, const char *target, int64_t variant)
 {
-    struct conf_options *o = mem_alloc(sizeof *o);
-    o->refs = 1;
-    o->arena = arena_new();
+    struct conf_options *o = conf_options_new(0);
     o->module = module;
     if (module) {
         struct fake_conf *f = arena_alloc(o->arena, sizeof *f);

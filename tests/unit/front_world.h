@@ -44,8 +44,9 @@ static void front_add_probes(struct conf *c)
     struct conf_probe *p = arena_alloc(c->arena, (2 + front_extra) * sizeof *p);
     memcpy(p, c->probes, 2 * sizeof *p);
     for (uint32_t i = 2; i < 2 + front_extra; i++) {
-        struct conf_options *o = mem_alloc(sizeof *o);
-        *o = (struct conf_options){ .refs = 1, .arena = arena_new(), .module = &small_module, .target = "nowhere" };
+        struct conf_options *o = conf_options_new(0);
+        o->module = &small_module;
+        o->target = "nowhere";
         p[i] = p[1];
         p[i].name = arena_printf(c->arena, "p%u", i - 2);
         p[i].options = o;

@@ -80,8 +80,9 @@ static struct conf *small_conf(const char *control)
     struct conf_group *g = arena_alloc(a, 4 * sizeof *g);
     struct conf_member *m = arena_alloc(a, 2 * sizeof *m);
     for (uint32_t i = 0; i < 2; i++) {
-        struct conf_options *o = mem_alloc(sizeof *o);
-        *o = (struct conf_options){ .refs = 1, .arena = arena_new(), .module = &small_module, .target = "nowhere" };
+        struct conf_options *o = conf_options_new(0);
+        o->module = &small_module;
+        o->target = "nowhere";
         p[i] = (struct conf_probe){ .name = probes[i], .type = "scripted", .options = o, .interval = 3600 * USEC_S,
                                     .interval_unsettled = 3600 * USEC_S, .interval_down = 3600 * USEC_S, .timeout = 60 * USEC_S,
                                     .max_age = 86400 * USEC_S, .rise = 1, .fall = 1, .notify = true };
