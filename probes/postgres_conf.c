@@ -103,12 +103,19 @@ static bool check(struct vital_diag *d, bool good, const char *option, const cha
     return good;
 }
 
+/* A driver may follow: postgresql+asyncpg. */
+static bool is_scheme(const char *scheme, const char *word)
+{
+    size_t len = strcspn(scheme, "+");
+    return len == strlen(word) && !strncmp(scheme, word, len);
+}
+
 static bool check_target(const struct pg_conf *c, struct vital_diag *d)
 {
     const char *scheme = c->url && !c->url->unix_path ? c->url->scheme : NULL;
     bool good = check(d, !c->url != !c->hosts.count, c->url ? "hosts" : "url",
                       c->url ? "give either `url` or `hosts`" : "say where the server is: postgres://user@host/database, or a list `hosts`");
-    if (scheme && strncmp(scheme, "postgresql", strcspn(scheme, "+")) != 0 && strncmp(scheme, "postgres", strcspn(scheme, "+")) != 0) {
+    if (scheme && !is_scheme(scheme, "postgresql") && !is_scheme(scheme, "postgres")) {
         d->error(d, "url", "%s:// is no scheme of PostgreSQL: use postgres://, or unix:/directory", scheme);
         good = false;
     }

@@ -111,7 +111,7 @@ static bool part_value(struct redis_part pair, const char *name, struct redis_pa
 
 bool redis_replica_nth(const char *info, unsigned n, struct redis_replica *r)
 {
-    char name[24], host[80];
+    char name[24], host[80], number[32];
     snprintf(name, sizeof name, "slave%u", n);
     struct redis_part rest = redis_field(info, name), pair, value, ip = { "?", 1 }, port = { "?", 1 };
     if (!rest.at)
@@ -130,7 +130,8 @@ bool redis_replica_nth(const char *info, unsigned n, struct redis_replica *r)
             number_of(value, &r->lag);
     }
     redis_shown(ip.at, ip.len, 48, host, sizeof host);
-    snprintf(r->name, sizeof r->name, strchr(host, ':') ? "[%.48s]:%.*s" : "%.48s:%.*s", host, (int)(port.len > 5 ? 5 : port.len), port.at);
+    redis_shown(port.at, port.len < 5 ? port.len : 5, 5, number, sizeof number);
+    snprintf(r->name, sizeof r->name, strchr(host, ':') ? "[%.48s]:%.10s" : "%.48s:%.10s", host, number);
     return true;
 }
 

@@ -72,6 +72,8 @@ TEST(hashes_line_by_line)
     static const struct { const char *text; unsigned count; } cases[] = {
         { A, 1 }, { A "\n", 1 }, { A "\r\n" B "\r\n", 2 }, { "# ours\n\n  " A "\t # a's\n" B "  -\n", 2 }, { A "\n" A "\n", 2 },
         { "", 0 }, { "\n#\n", 0 }, { A "x", 0 }, { "g" A, 0 }, { A A, 0 }, { A "\n" "short\n", 0 }, { A " " B, 0 },
+        { "ga978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb", 0 }, { "cG978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb", 0 },
+        { "c@978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb", 0 }, { A "\n" "x\n" B, 0 },
     };
     struct token_hash found[TOKEN_HASHES_MAX];
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -111,6 +111,13 @@ TEST(system_errors_in_texts)
     CHECK(mysql_error_is_vague(2002, "Can't connect to server on 'h' (115)"));
     CHECK(!mysql_error_is_vague(2002, "Can't connect to server on 'h' (111)"));
     CHECK(!mysql_error_is_vague(2013, "x (115)"));
+    error_is(2003, "Can't connect to server on 'h' (0)", VITAL_R_UNREACHABLE);
+    error_is(2003, "Can't connect to server on 'h' (99999)", VITAL_R_UNREACHABLE);
+    error_is(2003, "Can't connect to server on 'h'", VITAL_R_UNREACHABLE);
+    error_is(2004, "Can't create TCP/IP socket (24)", VITAL_R_NO_FDS);
+    error_is(2055, "Lost connection to server at 'reading', system error: 104", VITAL_R_RESET);
+    CHECK(mysql_error_is_vague(2003, "x") && mysql_error_is_vague(2004, "x (4)") && !mysql_error_is_vague(1045, "x"));
+    CHECK(mysql_error_is_end(1927) && mysql_error_is_end(4031) && mysql_error_is_end(2000) && mysql_error_is_end(2999) && !mysql_error_is_end(3000));
     CHECK(mysql_error_is_end(2013) && mysql_error_is_end(1053) && !mysql_error_is_end(1064) && !mysql_error_is_end(1227));
 }
 

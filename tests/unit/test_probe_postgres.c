@@ -94,6 +94,7 @@ TEST(hosts)
     static const struct { const char *text, *host, *port; } good[] = {
         { "db", "db", "5432" },           { "db:5433", "db", "5433" },       { "10.0.0.1", "10.0.0.1", "5432" }, { "[::1]:1", "::1", "1" },
         { "[fe80::1%eth0]", "fe80::1%eth0", "5432" }, { "::1", "::1", "5432" }, { "/run/pg", "/run/pg", "5432" },
+        { "/.s.PGSQL.5433", "/.s.PGSQL.5433", "5433" }, { "/run/.s.PGSQL.123456", "/run/.s.PGSQL.123456", "5432" }, { "/run/.s.PGSQL.5x", "/run/.s.PGSQL.5x", "5432" },
         { "/run/pg/.s.PGSQL.5433", "/run/pg", "5433" }, { "/run/pg/.s.PGSQL.x", "/run/pg/.s.PGSQL.x", "5432" },
     };
     struct pg_host h;
@@ -124,6 +125,12 @@ TEST(values_in_a_url)
     CHECK_TEXT(room, "/run/pg");
     CHECK(!pg_url_value("/db?nosslmode=x&sslmode", "sslmode", room, sizeof room));
     CHECK(!pg_url_value("/db", "sslmode", room, sizeof room));
+    CHECK(!pg_url_database("/%/0", room, sizeof room) && !pg_url_database("/%:0", room, sizeof room) && !pg_url_database("/%g0", room, sizeof room) && !pg_url_database("/%`0", room, sizeof room));
+    CHECK(pg_url_database("/%6aA%4A", room, sizeof room));
+    CHECK_TEXT(room, "jAJ");
+    CHECK_INT(pg_sslmode_of("prefer"), PG_SSL_REFUSED);
+    CHECK_INT(pg_sslmode_of("allow"), PG_SSL_REFUSED);
+    CHECK_INT(pg_sslmode_of(""), PG_SSL_UNKNOWN);
 }
 
 static bool found_in(const char *file, const char *host, const char *user, char *room)
@@ -147,6 +154,13 @@ TEST(password_files)
     CHECK_TEXT(room, "last");
     CHECK(!found_in(file, "db3", "u", room));
     CHECK(!found_in("", "db1", "u", room));
+    CHECK(!found_in("\n\n\\", "db1", "u", room) && !found_in("*", "db1", "u", room) && !found_in("*x:*:*:*:p", "db1", "u", room) && !found_in("db1:5432:app:u", "db1", "u", room));
+    CHECK(found_in("db1:5432:app:u:a\\", "db1", "u", room));
+    CHECK_TEXT(room, "a\\");
+    char long_field[600];
+    snprintf(long_field, sizeof long_field, "%0300d:*:*:*:no\n*:*:*:*:yes", 0);
+    CHECK(found_in(long_field, "db1", "u", room));
+    CHECK_TEXT(room, "yes");
     CHECK(!found_in("db1:5432:app:u:a-password-that-is-longer-than-the-room-for-it", "db1", "u", room));
 }
 
@@ -206,6 +220,9 @@ TEST(a_socket_from_a_url)
             CHECK_TEXT(fake.diag, says);                      \
     }
 REFUSED(no_host_is_guessed, "there is no host", "url", "postgres:///app")
+REFUSED(a_beginning_of_its_scheme, "post:// is no scheme of PostgreSQL", "url", "post://db")
+REFUSED(more_than_its_scheme, "postgresqls:// is no scheme of PostgreSQL", "url", "postgresqls://db")
+REFUSED(a_bad_host_of_a_socket, "the socket's path is too long", "url", "postgres:///d?host=/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
 REFUSED(no_target, "say where the server is", "user", "me")
 REFUSED(two_targets, "either `url` or `hosts`", "url", "postgres://db", "hosts", "db2")
 REFUSED(another_scheme, "no scheme of PostgreSQL", "url", "mysql://db")
@@ -222,6 +239,74 @@ TEST(the_applications_prefer_is_taken_as_auto_with_a_warning)
     CHECK(fake_prepare());
     CHECK_INT(fake.warnings, 1);
     CHECK_INT(login().sslmode, PG_SSL_AUTO);
+}
+
+#define WARNED(test_name, says, ...)                          \
+    TEST(test_name)                                           \
+    {                                                         \
+        setenv("PGOPTIONS", "-c geqo=off", 1);                \
+        fake_probe(vital_module, __VA_ARGS__, NULL);          \
+        CHECK(fake_prepare());                                \
+        CHECK(!getenv("PGOPTIONS"));                          \
+        if (!strstr(fake.diag, says))                         \
+            CHECK_TEXT(fake.diag, says);                      \
+        CHECK_INT(fake.warnings, *(says) ? 1 : 0);            \
+    }
+WARNED(a_ca_that_verifies_nothing, "tls: nothing is verified with sslmode require: set verify-full", "url", "postgres://db", "tls.ca", "/ca.pem", "sslmode", "require")
+WARNED(a_ca_of_the_url_that_verifies_nothing, "url: nothing is verified with sslmode auto", "url", "postgres://db/?sslrootcert=/ca.pem")
+WARNED(a_relative_ca_is_left_to_the_application, "", "url", "postgres://db/?sslrootcert=ca.pem")
+WARNED(verifying_over_a_socket, "sslmode: over a unix socket there is no TLS, so nothing is verified", "hosts", "/run/pg", "sslmode", "verify-full")
+WARNED(the_systems_bundle, "tls: the system's bundle is larger than what is read", "url", "postgres://db", "sslmode", "verify-ca", "tls.ca", "/etc/ssl/certs/ca-certificates.crt")
+WARNED(the_systems_bundle_elsewhere, "url: the system's bundle is larger than what is read", "url", "postgres://db/?sslmode=verify-full&sslrootcert=/etc/pki/tls/certs/ca-bundle.crt")
+WARNED(a_held_session_through_a_pooler, "hold: a session held through a pooler tells nothing about the server behind it", "url", "postgres://db/?pgbouncer=true", "hold", "true")
+WARNED(a_pooler_alone, "", "url", "postgres://db/", "pooler", "true")
+WARNED(no_pooler, "", "url", "postgres://db/?pgbouncer=false", "hold", "true")
+WARNED(a_session_and_logins, "", "url", "postgres://db/", "hold", "true", "login_every", "60s")
+WARNED(a_file_of_passwords, "", "url", "postgres://db/", "passfile", "/run/pgpass")
+
+TEST(several_hosts_up_to_the_bad_one)
+{
+    struct pg_login l;
+    const char *option;
+    fake_probe(vital_module, "hosts", "a:1", "hosts", "b:x", "hosts", "c", NULL);
+    CHECK_TEXT(pg_login_read(conf(), &l, &option), "the port is not a number from 1 to 65535");
+    CHECK_TEXT(option, "hosts");
+    CHECK_INT(l.host_count, 2);
+}
+
+TEST(who_logs_in_where)
+{
+    static const struct { const char *url, *user, *database; } cases[] = {
+        { "postgres://db", "postgres", "postgres" }, { "postgres://me@db", "me", "me" }, { "postgres://me@db/?user=you&dbname=app", "me", "app" },
+        { "postgres://db/?user=you", "you", "you" }, { "postgres://@db/app?user=you", "you", "app" }, { "postgres://db/?dbname=&user=", "postgres", "postgres" },
+    };
+    fake_probe(vital_module, "url", "postgres://db", NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fake_set("url", cases[i].url);
+        CHECK_TEXT(login().user, cases[i].user);
+        CHECK_TEXT(login().database, cases[i].database);
+        CHECK(!pg_password(conf()));
+    }
+    fake_set("user", "");
+    CHECK_TEXT(login().user, "postgres");
+    fake_set("url", "unix:/run/pg/.s.PGSQL.5433");
+    CHECK_TEXT(login().hosts[0].host, "/run/pg");
+    CHECK_TEXT(login().hosts[0].port, "5433");
+    CHECK(fake_prepare());
+    fake_set("url", "postgres://me:geheim@db");
+    CHECK_TEXT(pg_password(conf())->value, "geheim");
+}
+
+TEST(an_expectation_that_is_too_long)
+{
+    char text[PG_VALUE_CAP + 1];
+    memset(text, 'x', PG_VALUE_CAP);
+    text[PG_VALUE_CAP] = '\0';
+    fake_probe(vital_module, "url", "postgres://db", NULL);
+    fake_block("queries", "query", "select 1", "equals", "short", NULL);
+    fake_block("queries", "query", "select 1", "equals", text, NULL);
+    CHECK(!fake_prepare());
+    CHECK_TEXT(fake.diag, "queries: `equals` may be 1023 bytes long");
 }
 
 TEST(what_a_query_can_never_fulfil_is_refused)

@@ -579,3 +579,71 @@ TEST(addresses)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK(redis_address_parse(bad[i], "6379", &a));
 }
+
+TEST(replicas_in_info)
+{
+    struct redis_replica r;
+    static const char info[] = "slave0:ip=10.0.0.2,port=6379,state=online,offset=1234,lag=1\r\nslave1:ip=::1,port=7,state=wait_bgsave,offset=x,lag=\r\n"
+                               "slave2:state=onlinx\r\nslave3:ip,port,ipx=1,=,what=else\r\nslave4:\r\nslave5:ip=a\x1b[2Jb,port=\x1b[2J-more\r\n";
+    CHECK(redis_replica_nth(info, 0, &r) && r.online && r.offset == 1234 && r.lag == 1);
+    CHECK_TEXT(r.name, "10.0.0.2:6379");
+    CHECK(redis_replica_nth(info, 1, &r) && !r.online && r.offset == 0 && r.lag == 0);
+    CHECK_TEXT(r.name, "[::1]:7");
+    CHECK(redis_replica_nth(info, 2, &r) && !r.online);
+    CHECK_TEXT(r.name, "?:?");
+    CHECK(redis_replica_nth(info, 3, &r) && redis_replica_nth(info, 4, &r));
+    CHECK_TEXT(r.name, "?:?");
+    CHECK(redis_replica_nth(info, 5, &r));
+    CHECK_TEXT(r.name, "a\\x1b[2Jb:\\x1b[2J-"); /* nothing that a terminal would obey */
+    CHECK(!redis_replica_nth(info, 6, &r));
+    double v;
+    CHECK(!redis_field_number("a:1111111111111111111111111111111111111111\r\n", "a", &v));
+}
+
+TEST(maps_of_a_cluster)
+{
+    static const struct { const char *text; bool good; unsigned count, served; } cases[] = {
+        { "id 10.0.0.1:6379@16379,host myself,master - 0 0 1 connected 0-99 200\r\n\r\n", true, 1, 101 },
+        { "id 10.0.0.1:6379 master - 0 0 1 connected 5  [7->-x] [8-<-y]\n", true, 1, 1 },
+        { "id ::1:6379@16379,,shard-id=x master - 0 0 1 connected x 16384 16383-16390\n", true, 1, 1 },
+        { "id 10.0.0.1:6379 master,fail - 0 0 1 connected 0-9\n", true, 1, 0 },
+        { "id :0@0 noaddr - 0 0 1 disconnected\n", true, 1, 0 },
+        { "id nothing master - 0 0 1 connected\n", true, 1, 0 },
+        { "id nothing odd - 0 0 1 connected\n", false, 0, 0 },
+        { "id 10.0.0.1:1 odd - 0 0 1 connected\n", true, 1, 0 },
+        { "id 10.0.0.1:1 master - 0 0 1\n", false, 0, 0 },
+        { "id  master - 0 0 1 connected\n", false, 0, 0 },
+        { "id ,host master - 0 0 1 connected\n", true, 1, 0 },
+        { "id 10.0.0.1:1 master - 0 0 1 connected 00000000000000000001\n", true, 1, 0 },
+        { "", false, 0, 0 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct redis_nodes n;
+        bool good = redis_nodes_parse(cases[i].text, &n);
+        if (good != cases[i].good || (good && (n.count != cases[i].count || n.served != cases[i].served)))
+            fprintf(stderr, "%s: %d %u %u\n", cases[i].text, good, n.count, n.served);
+        CHECK_INT(good, cases[i].good);
+        CHECK(!good || (n.count == cases[i].count && n.served == cases[i].served));
+        redis_nodes_free(&n);
+    }
+    struct redis_nodes n;
+    CHECK(redis_nodes_parse("m1 h:1 master - 0 0 1 connected\nr h:2 slave m1 0 0 1 connected\ns h:3 slave,fail m1 0 0 1 connected\nt h:4 slave m2 0 0 1 connected\nu h:5 slave long 0 0 1 connected\nv h:6 slave - 0 0 1 connected\n", &n));
+    CHECK_INT(redis_node_replicas(&n, &n.items[0]), 1);
+    redis_nodes_free(&n);
+}
+
+TEST(strange_bytes_are_shown_and_cut)
+{
+    char room[64], small[16];
+    CHECK_TEXT(redis_shown("a\x7f\n~", 4, 60, room, sizeof room), "a\\x7f\\x0a~");
+    CHECK_TEXT(redis_shown("abcdef", 6, 3, room, sizeof room), "abc...");
+    CHECK_TEXT(redis_shown("abcdefghijklm", 13, 60, small, sizeof small), "abcdefgh...");
+    struct redis_address a;
+    char host[300];
+    memset(host, 'h', sizeof host);
+    host[sizeof host - 1] = '\0';
+    CHECK_TEXT(redis_address_parse(host, "1", &a), "a host name or address is expected");
+    CHECK_TEXT(redis_address_parse("[]", "1", &a), "a host name or address is expected");
+    CHECK_TEXT(redis_address_parse("a:123456", "1", &a), "a port is a number from 1 to 65535");
+    CHECK_TEXT(redis_address_parse("[::1]:2:3", "1", &a), "a port is a number from 1 to 65535");
+}
