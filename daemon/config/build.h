@@ -81,7 +81,7 @@ const char *const *build_policy_names(struct build *);
 const char *const *build_type_names(struct build *);
 struct build_type *build_type(struct build *, const char *name);      /* NULL: there is no such type */
 struct conf_options *build_options(struct build *, struct build_type *, struct node *, const char *what);
-struct node *build_section(struct build *, const char *name, unsigned kind);   /* NULL: absent, or wrong kind (a finding) */
+struct node *build_section(struct build *, const char *name);   /* a section that is a map; NULL: absent, or no map (a finding) */
 
 /* The tree that zero configuration stands for: env.c. */
 struct node *env_tree(struct arena *tree, struct arena *names, const struct environment *, struct diag *);

@@ -20,13 +20,11 @@ bool build_is_name(const char *name)
 
 bool build_name(struct build *b, const char *name, struct diag_place place, bool is_group, uint32_t index)
 {
-    uint32_t other = names_get(&b->names, name);
     if (!build_is_name(name)) {
         diag_add(b->diag, DIAG_ERROR, place, "`%.80s` is no name: lower case letters, digits, - and _, beginning with a letter or digit, at most %d",
                  name, NAME_MOST);
-    } else if (other != NAMES_NONE) {
-        diag_add(b->diag, DIAG_ERROR, place, "the name `%s` is taken by a %s: probes and groups share their names", name,
-                 other & 1 ? "group" : "probe");
+    } else if (names_get(&b->names, name) != NAMES_NONE) { /* probes come first, and no map has a key twice */
+        diag_add(b->diag, DIAG_ERROR, place, "the name `%s` is taken by a probe: probes and groups share their names", name);
     } else {
         names_put(&b->names, b->tree, name, index * 2 + is_group);
         return true;
@@ -65,14 +63,14 @@ uint32_t build_find_group(struct build *b, const char *name, struct diag_place p
     return NAMES_NONE;
 }
 
-struct node *build_section(struct build *b, const char *name, unsigned kind)
+struct node *build_section(struct build *b, const char *name)
 {
     struct node *n = map_find(b->root, name);
     if (!n || n->kind == NODE_NULL)
         return NULL;
-    if (n->kind == kind)
+    if (n->kind == NODE_MAP)
         return n;
-    diag_add(b->diag, DIAG_ERROR, n->place, "`%s` must be %s, not %s", name, kind == NODE_MAP ? "a map" : "a list", node_kind_text(n));
+    diag_add(b->diag, DIAG_ERROR, n->place, "`%s` must be a map, not %s", name, node_kind_text(n));
     return NULL;
 }
 

@@ -135,7 +135,7 @@ struct build_type *build_type(struct build *b, const char *name)
 
 void build_defaults(struct build *b)
 {
-    struct node *map = build_section(b, "defaults", NODE_MAP), *policy;
+    struct node *map = build_section(b, "defaults"), *policy;
     opt_defaults(&b->scope, conf_policy_rows, &b->policy);
     if (!map)
         return;

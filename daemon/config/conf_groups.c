@@ -286,7 +286,7 @@ static void reserve_names(struct build *b)
 
 void build_groups(struct build *b)
 {
-    const struct node *map = build_section(b, "groups", NODE_MAP);
+    const struct node *map = build_section(b, "groups");
     uint32_t n = 0;
     struct conf_group *groups = arena_alloc(b->conf->arena, ((map ? map->count : 0) + STANDARDS) * sizeof *groups);
     b->conf->groups = groups;

@@ -167,7 +167,7 @@ static const char *alias_fault(const char *path)
 
 void build_aliases(struct build *b)
 {
-    const struct node *map = build_section(b, "aliases", NODE_MAP);
+    const struct node *map = build_section(b, "aliases");
     struct conf_alias *all = arena_alloc(b->conf->arena, ((map ? map->count : 0) + 1) * sizeof *all);
     uint32_t n = 0;
     if (map)
@@ -243,7 +243,7 @@ const struct vital_opt conf_consumer_rows[] = {
 
 void build_consumers(struct build *b)
 {
-    const struct node *map = build_section(b, "consumers", NODE_MAP);
+    const struct node *map = build_section(b, "consumers");
     struct conf_consumer *all = arena_alloc(b->conf->arena, ((map ? map->count : 0) + 1) * sizeof *all);
     uint32_t n = 0;
     if (map)

@@ -452,7 +452,7 @@ static void read_receiver(struct build *b, const struct entry *e, struct conf_re
 
 void build_receivers(struct build *b)
 {
-    const struct node *map = build_section(b, "notify", NODE_MAP);
+    const struct node *map = build_section(b, "notify");
     struct conf_receiver *all = arena_alloc(b->conf->arena, ((map ? map->count : 0) + 1) * sizeof *all);
     uint32_t n = 0;
     if (map)

@@ -277,7 +277,7 @@ static uint32_t count_entries(const struct node *map)
 /* Called before there are groups, so every name in build.names is a probe's. */
 void build_probes(struct build *b)
 {
-    const struct node *map = build_section(b, "probes", NODE_MAP);
+    const struct node *map = build_section(b, "probes");
     uint32_t count = map ? count_entries(map) : 0, n = 0;
     struct conf_probe *probes = arena_alloc(b->conf->arena, (count + 1) * sizeof *probes);
     b->conf->probes = probes;

@@ -111,8 +111,6 @@ static void take_url(struct env_reader *r, const struct url *u, struct env_store
         s->database = some(r, name);
     if (u->path[path])
         take_query(r, u->path + path + 1, s);
-    if (s->query && !strcmp(s->query, ""))
-        s->query = NULL;
 }
 
 bool env_read_url(struct env_reader *r, const char *variable, const char *text, const char *family_type, struct env_store *s)

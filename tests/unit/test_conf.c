@@ -89,6 +89,37 @@ TEST(policy_comes_from_defaults_types_and_the_probe)
     unload(&l);
 }
 
+TEST(defaults_of_types)
+{
+    struct loaded l = load_text("defaults: { postgres: { interval: 40s, url: 'postgres://h' }, http: { status: 204, timeout: 1s } }\n"
+                                "probes: { a: { postgres: ~ }, b: { postgres: { role: any }, interval: 9s }, c: { http: 'http://x' } }\n");
+    CHECK_TEXT(l.text, "");
+    CHECK_INT(probe_named(l.conf, "a")->interval, 40 * USEC_S);
+    CHECK_INT(probe_named(l.conf, "b")->interval, 9 * USEC_S);
+    CHECK_INT(probe_named(l.conf, "c")->timeout, USEC_S);
+    unload(&l);
+    l = load_text("defaults: { http: { status: x } }\nprobes: { c: { http: 'http://x' } }\n");
+    CHECK(!l.conf && strstr(l.text, "`status`: \"x\": expected numbers and ranges"));
+    CHECK_INT(l.diag.errors, 1);    /* told once, not again for each probe */
+    unload(&l);
+}
+
+TEST(a_type_whose_file_cannot_be_loaded_says_so)
+{
+    char dir[] = "/tmp/vitald-test-XXXXXX", file[64];
+    CHECK(mkdtemp(dir) != NULL);
+    snprintf(file, sizeof file, "%s/postgres.so", dir);
+    FILE *f = fopen(file, "w");
+    fputs("no library", f);
+    fclose(f);
+    modules_set_dir(dir);
+    struct loaded l = load_text("probes: { a: { postgres: 'postgres://h' } }");
+    CHECK(!l.conf && strstr(l.text, ":1:16: error: probe `a`: ") && strstr(l.text, "cannot be used"));
+    unload(&l);
+    unlink(file);
+    rmdir(dir);
+}
+
 TEST(max_age_follows_the_longest_interval)
 {
     struct loaded l = load_text("probes: { a: { tcp: 'x:1', interval: 5s, interval_down: 1m, timeout: 4s }, b: { tcp: 'x:1', max_age: 9s } }");
@@ -572,6 +603,14 @@ TEST(settings_may_come_from_the_environment)
 }
 
 /* ---- modules -------------------------------------------------------------------------------------------------- */
+
+TEST(kinds_of_outlets_have_words)
+{
+    for (unsigned i = 0; i < OUTLET_KIND_COUNT; i++)
+        CHECK_INT(outlet_kind_from(outlet_kind_text(i)), i);
+    CHECK_TEXT(outlet_kind_text(OUTLET_KIND_COUNT), "?");
+    CHECK_INT(outlet_kind_from("pager"), -1);
+}
 
 TEST(a_target_is_what_the_module_says_or_what_its_rows_say)
 {

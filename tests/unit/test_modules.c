@@ -263,6 +263,19 @@ TEST(the_reference_is_a_configuration_that_changes_nothing)
     buf_free(&out);
 }
 
+TEST(the_sections_are_all_in_the_manual)
+{
+    struct buf out = BUF(8 << 20);
+    optdoc_sections(&out);
+    static const char *const parts[] = { ".Ss General settings\n", ".Ss listen\nwhere HTTP is answered:\n", ".Ss probes\n", ".Xr vitald-probes 7 .\n", ".Ss aliases\nother paths", "max_in_flight", "max_connections" };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!strstr(out.data, parts[i]))
+            CHECK_TEXT("what the manual lacks", parts[i]);
+    for (const char *line = out.data; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+        CHECK(*line != '\'' && (*line != '.' || line[1] == '\\' || (line[1] >= 'A' && line[1] <= 'Z')));
+    buf_free(&out);
+}
+
 TEST(the_manual_has_no_line_that_mdoc_would_obey_by_mistake)
 {
     struct buf out = BUF(8 << 20);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "core/index.h"
+#include "core/journal.h"
 #include "core/outcome.h"
 #include "core/probe.h"
 #include "core/stall.h"
@@ -46,6 +47,7 @@ TEST(words_and_values_are_one_to_one)
     WORDS(vital_class, VITAL_CLASS_COUNT);
     WORDS(why, WHY_COUNT);
     WORDS(reason, VITAL_REASON_COUNT);
+    WORDS(journal_kind, JOURNAL_KIND_COUNT);
 }
 
 TEST(cutting_reads_no_further_than_it_must)
