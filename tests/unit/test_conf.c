@@ -481,6 +481,7 @@ TEST(a_dump_quotes_what_would_be_read_as_something_else)
     DUMPS("probes: { a: { tcp: { address: 'x:1', send: '.5' } } }", "send: \".5\"\n");
     DUMPS("probes: { a: { tcp: { address: 'x:1', send: '-5' } } }", "send: \"-5\"\n");
     DUMPS("probes: { a: { tcp: { address: 'x:1', send: a-5 } } }", "send: a-5\n");
+    DUMPS("probes: { a: { tcp: { address: 'x:1', send: a b } } }", "send: \"a b\"\n");
     DUMPS("probes: { a: { exec: { command: [a, -5, 5, 'true', -, '-a b'], quiet: true, place: { nice: -5 } } } }",
           "command: [a, -5, 5, \"true\", \"-\", \"-a b\"]\n", "quiet: true\n", "nice: -5\n");
 }

@@ -204,7 +204,7 @@ TEST(what_is_wrong_is_explained)
     refuses("number: 1e999", "this number is too large");
     refuses("number: 5.%", "expected a percentage like 15%");
     refuses("number: 50", "must be from 0% to 200%, and a number without % is a ratio: write 50%");
-    refuses("number: 5000", "\"5000\": must be from 0% to 200%");
+    refuses("number: 5000", "\"5000\": must be from 0% to 200%\n");
     refuses("truth: [a]", "expected a boolean, not a list");
     refuses("truth: perhaps", "`truth`: \"perhaps\": expected true or false");
     refuses("time: [a]", "expected a duration, not a list");
