@@ -19,8 +19,8 @@ sys.path[:0] = [HERE, os.path.join(HERE, "../func")]
 
 import faults  # noqa: E402
 import report  # noqa: E402
-from town import Town  # noqa: E402
-from truth import Ledger  # noqa: E402
+from town import KILL_SHOWS, Town  # noqa: E402
+from truth import LOOSE, Ledger  # noqa: E402
 from watch import Watcher, size  # noqa: E402
 
 
@@ -187,13 +187,18 @@ class Run:
         self.over_all = True
         beats.join()
         self.ended = time.time()
+        self.hear()
+        self.settle()
+
+    def hear(self):
+        """What servers and the kernel did by themselves."""
+        self.ledger.spells["memory"] += [(t - self.pace.interval, t + KILL_SHOWS, LOOSE) for t in self.watcher.kills]
         for server in self.town.servers.values():
             if hasattr(server, "spells"):
                 told = server.spells(self.ended)
                 for p in self.town.probes:
                     if server.name in p.needs:
                         self.ledger.spells[p.name] += told
-        self.settle()
 
     def settle(self):
         """What is held at the end; the attempts of a moment hold some, so the best of several looks counts."""

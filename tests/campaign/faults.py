@@ -31,15 +31,16 @@ def named(name):
 class Effect:
     """What a fault says of the probes that need `server`."""
 
-    def __init__(self, run, server, fault):
+    def __init__(self, run, server, fault, spares=True):
+        """spares: what it means nothing for is not touched, not even while it happens."""
         self.run, self.key, self.after = run, (server, fault, time.time()), []
-        self.touched = {p.name: p.meaning(server, fault) for p in run.town.probes if p.meaning(server, fault) not in (None, UP)}
+        self.touched = {p.name: p.meaning(server, fault) for p in run.town.probes if p.meaning(server, fault) is not None and not (spares and p.meaning(server, fault) == UP)}
 
     def now(self, states=None, only=None):
         """states: of every probe that is touched; None: what the fault means for each; UP: it is over."""
         for name, meaning in self.touched.items():
             if not only or name in only:
-                self.run.claim(self.key, name, None if states == UP else states or meaning)
+                self.run.claim(self.key, name, None if (states or meaning) == UP else states or meaning)
 
     @contextlib.contextmanager
     def turning(self, to=None):
@@ -287,7 +288,7 @@ def lose_master(how):
     """Its replica takes over: every slot is served, and a node is missing."""
     @named(f"lose_master {how}")
     def change(run, name):
-        server, e = run.town.servers[name], Effect(run, name, "master")
+        server, e = run.town.servers[name], Effect(run, name, "master", spares=False)
         with e.turning():
             victim = server.kit.masters()[-1]
             heir = server.kit.replica_of(victim)

@@ -106,12 +106,26 @@ def lies(town, server, fault):
     run = types.SimpleNamespace(town=town, claim=lambda key, name, states: ledger.claim(at[0], key, name, states))
     for name in ledger.lines:
         ledger.lines[name] = [(0, UP)]
-    effect = Effect(run, server, fault)
+    effect = Effect(run, server, fault, spares=False)
     effect.now()
     at[0] = 20
     effect.now(UP)
     caught = {n: [{k for _, _, k, _ in judge([(5, 30, state)], ledger.segments(n, 30))} for state in ("up", "down")] for n in ledger.lines}
     return {n for n, (blind, _) in caught.items() if blind == {"false green"}}, {n for n, (_, blind) in caught.items() if blind == {"false red"}}
+
+
+def test_while_a_master_is_replaced_nobody_knows_and_then_all_is_well():
+    town = Town(types.SimpleNamespace(timeout=1.5))
+    said = []
+    with town.stack:
+        town.clusters(types.SimpleNamespace(ports=[1, 2, 3]), types.SimpleNamespace(ports=[1, 2, 3, 4]))
+        run = types.SimpleNamespace(town=town, claim=lambda key, name, states: said.append((name, states)))
+        for spares, loose in ((True, []), (False, [ANY, None])):
+            said.clear()
+            with Effect(run, "cluster", "master", spares).turning():
+                pass
+            assert [s for n, s in said if n == "cluster"] == [ANY, DEGRADED]
+            assert [s for n, s in said if n == "cluster-loose"] == loose
 
 
 def test_who_sees_nothing_is_caught_at_each_fault():

@@ -22,6 +22,7 @@ MAYBE = frozenset(["up", "degraded", "down"])
 WORSE = frozenset(["degraded", "down"])
 DEGRADED = frozenset(["degraded"])
 LIBFAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+KILL_SHOWS = 10   # seconds: how long the memory probe speaks of a process that the kernel killed
 FELT = 5         # seconds: a clock that is as wrong as it was set
 
 
@@ -138,7 +139,7 @@ class Town:
         self.probe("file-gone", f"file: {{ path: {self.path('never')}, exists: false }}")
         self.probe("exec", f"exec: {{ command: [/bin/sh, -c, 'exit $(cat {self.path('switch')})'] }}", {"switch": {"warn": frozenset(["degraded"])}})
         self.probe("exec-true", "exec: { command: [/bin/true] }")
-        self.probe("memory", "memory: { scope: host, warn_below: 1%, fail_below: 0.5% }")
+        self.probe("memory", f"memory: {{ scope: host, warn_below: 1%, fail_below: 0.5%, oom_kill_for: {KILL_SHOWS:g}s }}")
         self.probe("load", "load: 1000")
         self.probe("ping", "ping: { host: 127.0.0.1, count: 1 }", "icmp")
         self.probe("beat", f"heartbeat: {{ max_silence: {self.pace.timeout * 2:g}s, at_start: pass }}", "job")

@@ -29,6 +29,11 @@ def size(v):
             "rss_kib": int(re.search(r"VmRSS:\s+(\d+)", text).group(1))}
 
 
+def kernel_kills():
+    with open("/proc/vmstat") as f:
+        return int(re.search(r"^oom_kill (\d+)", f.read(), re.M).group(1))
+
+
 class Seen:
     """A line of (from, to, state) for each name; what nobody answered is a gap."""
 
@@ -54,6 +59,7 @@ class Watcher(threading.Thread):
         self.states, self.files, self.lost, self.mixed, self.silent = Seen(), Seen(), [], [], []
         self.reasons, self.standing_since, self.stood = [], None, 0.0
         self.jumps, self.sizes = {}, []
+        self.kills, self.killed = [], kernel_kills()
         self.pid, self.waited, self.before = None, 0.0, 0.0
 
     def run_delay(self):
@@ -82,6 +88,9 @@ class Watcher(threading.Thread):
         while not self.over:
             began = time.time()
             self.own(began)
+            if self.killed != (killed := kernel_kills()):
+                self.kills.append(began)
+                self.killed = killed
             if (not self.sizes or began > self.sizes[-1][0] + 10) and not self.standing_since:
                 with contextlib.suppress(OSError, AttributeError):      # it may just leave
                     self.sizes.append((began, size(self.town.vitald), self.town.vitald.pid))
