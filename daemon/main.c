@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fds.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "config/modules.h"
 #include "core/admin.h"
 #include "core/core.h"
@@ -206,6 +207,7 @@ int main(int argc, char **argv)
 {
     struct args args;
     fds_hold_standard();
+    mem_return_early();
     privilege_dumps(false);      /* also a zygote that was started anew */
     zygote_become(argc, argv);
     need_descriptors();

@@ -1,6 +1,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 /* An arena grows by a quarter of what it is: there is one per probe, and most hold a few hundred bytes. */
 enum { ARENA_LEAST = 128, ARENA_CHUNK = 65536, ARENA_ALIGN = 16, ARENA_PAGES = 256 * 1024 };
+enum { RETURN_MAPPED = 128 * 1024, RETURN_TOP = 64 * 1024 };
 
 /* Helper threads allocate too. */
 static atomic_uint_fast64_t count, fail_at;
@@ -79,6 +81,13 @@ void mem_wipe(void *block, size_t size)
 {
     if (block)
         explicit_bzero(block, size);
+}
+
+void mem_return_early(void)
+{
+    mallopt(M_MMAP_THRESHOLD, RETURN_MAPPED);
+    mallopt(M_TRIM_THRESHOLD, RETURN_TOP);
+    mallopt(M_TOP_PAD, RETURN_TOP / 2);
 }
 
 void mem_fail_at(uint64_t n)

@@ -21,6 +21,10 @@ void mem_free(void *block);
 bool mem_is_short(int error);                            /* what is missing is memory, descriptors or processes: it may not be later */
 void mem_wipe(void *block, size_t size);                 /* the compiler may not drop it */
 
+/* What is freed goes back to the system early, and always: left alone, glibc keeps twice the largest block that was ever
+ * freed, here that of a configuration's text. Once, at the start. */
+void mem_return_early(void);
+
 /* Tests only: the n-th allocation from now on fails (0 = never). */
 void mem_fail_at(uint64_t n);
 uint64_t mem_count(void);                                /* allocations so far */

@@ -12,7 +12,7 @@
  * default that is far below a second, so a second more never makes a probe that works look stale. */
 #define QUEUEING USEC_S
 
-enum { WHAT_MAX = 96, PROBE_TEXT = 176, PROBE_SLACK = 16 };     /* PROBE_TEXT: what the texts of most probes take, with a URL in its parts */
+enum { WHAT_MAX = 96, PROBE_TEXT = 176, PROBE_SLACK = 8 };     /* PROBE_TEXT: what the texts of most probes take, with a URL in its parts */
 
 /* ---- the module's options ----------------------------------------------------------------------------------- */
 

@@ -4,16 +4,9 @@
 #include "base/mem.h"
 #include "core/probe.h"
 
-enum { SPARE_MAX = 8 };
+enum { SPARE_MAX = 8, PACKED = sizeof(double) + sizeof(uint16_t) };
 static struct number *spare[SPARE_MAX];
 static unsigned spare_count;
-
-/* What is counted next is the caller's to say. */
-static void free_labels(const struct numbers *n)
-{
-    for (unsigned i = 0; i < n->count; i++)
-        mem_free(n->items[i].label);
-}
 
 void numbers_open(struct numbers *n)
 {
@@ -23,7 +16,8 @@ void numbers_open(struct numbers *n)
 
 void numbers_close(struct numbers *n)
 {
-    free_labels(n);
+    for (unsigned i = 0; i < n->count; i++)
+        mem_free(n->items[i].label);
     if (n->items && spare_count < SPARE_MAX)
         spare[spare_count++] = n->items;
     else
@@ -31,22 +25,29 @@ void numbers_close(struct numbers *n)
     *n = (struct numbers){ 0 };
 }
 
-void numbers_keep(struct numbers *kept, struct numbers *reported)
+static size_t label_size(const struct number *n)
 {
-    free_labels(kept);
-    if (reported->count > kept->room) {
-        kept->room = reported->count;
-        kept->items = mem_grow(kept->items, kept->room * sizeof *kept->items);
-    }
-    if (reported->count)
-        memcpy(kept->items, reported->items, reported->count * sizeof *kept->items);
-    kept->count = reported->count;
-    reported->count = 0;         /* the labels went along */
+    return n->label ? strlen(n->label) + 1 : 0;
 }
 
-void numbers_free(struct numbers *n)
+void packed_keep(struct packed *to, const struct numbers *from)
 {
-    free_labels(n);
-    mem_free(n->items);
-    *n = (struct numbers){ 0 };
+    size_t size = from->count * PACKED;
+    for (unsigned i = 0; i < from->count; i++)
+        size += label_size(&from->items[i]);
+    if (size > to->room) {
+        to->room = (uint16_t)size;
+        to->values = mem_grow(to->values, size);
+    }
+    to->count = from->count;
+    if (!size)
+        return;
+    uint16_t *rows = (uint16_t *)(to->values + to->count);
+    char *labels = (char *)(rows + to->count);
+    for (unsigned i = 0; i < from->count; i++) {
+        const struct number *n = &from->items[i];
+        to->values[i] = n->value;
+        rows[i] = n->label ? n->row | PACKED_LABEL : n->row;
+        labels = mempcpy(labels, n->label ? n->label : "", label_size(n));
+    }
 }

@@ -23,18 +23,20 @@ static uint64_t wall_of(const struct painter *a, uint64_t when)
 
 static void paint_numbers(const struct painter *a, const struct probe *p, struct picture_probe *o)
 {
-    const struct numbers *n = &p->record.numbers;
+    const struct packed *n = &p->record.numbers;
+    const char *labels = NULL;
     struct picture_number *numbers = arena_alloc(a->arena, n->count * sizeof *numbers);
     for (unsigned i = 0; i < n->count; i++) {
-        const struct vital_number *row = &p->options->module->numbers[n->items[i].row];
+        const struct number one = packed_next(n, i, &labels);
+        const struct vital_number *row = &p->options->module->numbers[one.row];
         numbers[i] = (struct picture_number){
             .name = row->name,
             .unit = row->unit,
             .help = row->help,
             .label = row->label,
-            .label_value = row->label ? arena_copy(a->arena, n->items[i].label ? n->items[i].label : "") : NULL,
+            .label_value = row->label ? arena_copy(a->arena, one.label ? one.label : "") : NULL,
             .counter = row->counter,
-            .value = n->items[i].value,
+            .value = one.value,
         };
     }
     o->numbers = numbers;
@@ -58,11 +60,15 @@ static void paint_depends(const struct painter *a, const struct probe *p, struct
 static void paint_history(const struct painter *a, const struct probe *p, struct picture_probe *o)
 {
     const struct record *r = &p->record;
-    struct picture_reason *reasons = arena_alloc(a->arena, r->reason_count * sizeof *reasons);
+    struct picture_reason *reasons = arena_alloc(a->arena, (r->reason_count + 1u) * sizeof *reasons);
+    uint64_t fine = probe_reasons_ok(r);
+    unsigned n = 0;
+    if (fine)
+        reasons[n++] = (struct picture_reason){ VITAL_R_OK, fine };
     for (unsigned i = 0; i < r->reason_count; i++)
-        reasons[i] = (struct picture_reason){ (enum vital_reason)r->reasons[i].reason, r->reasons[i].count };
+        reasons[n++] = (struct picture_reason){ (enum vital_reason)r->reasons[i].reason, r->reasons[i].count };
     o->reasons = reasons;
-    o->reason_count = r->reason_count;
+    o->reason_count = n;
     o->history = r->history;
     memcpy(o->attempts, r->attempts, sizeof o->attempts);
 }

@@ -42,7 +42,7 @@ struct picture_probe {
     const char *caused_by;            /* depends_on parent that is down, or NULL */
     uint64_t interval, timeout;
     uint64_t attempts[VITAL_CLASS_COUNT], cancelled, transitions;
-    const struct picture_reason *reasons; unsigned reason_count;     /* how attempts ended so far, in the order first seen */
+    const struct picture_reason *reasons; unsigned reason_count;     /* how attempts ended so far, ok first, the others in the order first seen */
     struct history history;
     uint64_t duration_sum;                    /* of all attempts: for rates */
     const struct picture_number *numbers; unsigned number_count;

@@ -76,6 +76,16 @@ enum state probe_state(const struct probe *p)
     return probe_is_known(p) ? probe_settled(p) : STATE_UNKNOWN;
 }
 
+uint64_t probe_reasons_ok(const struct record *r)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < VITAL_CLASS_COUNT; i++)
+        n += r->attempts[i];
+    for (unsigned i = 0; i < r->reason_count; i++)
+        n -= r->reasons[i].count;
+    return n;
+}
+
 struct settle_rule probe_rule(const struct probe *p)
 {
     return (struct settle_rule){ .rise = p->conf->rise, .fall = p->conf->fall };
@@ -257,7 +267,7 @@ static void record_free(struct record *r)
 {
     mem_free(r->text);
     mem_free(r->reasons);
-    numbers_free(&r->numbers);
+    mem_free(r->numbers.values);
 }
 
 void probe_free(struct probe *p)

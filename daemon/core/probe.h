@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/timer.h"
 #include "core/core.h"
@@ -25,6 +26,9 @@ struct number {
     uint16_t row;
 };
 struct numbers { struct number *items; uint16_t count, room; };
+/* Between attempts: the values, then the rows they belong to, then the labels of those that have one, in one block. */
+enum { PACKED_LABEL = 0x8000 };          /* in a row: it has one */
+struct packed { double *values; uint16_t count, room; };      /* room in bytes: at most 64 numbers with labels of 64 */
 struct reason_count { uint32_t count; uint16_t reason; };
 
 /* All that is known of the target: what a new object for the same target takes over as a whole. */
@@ -40,9 +44,9 @@ struct record {
     /* the last outcome, internal ones included */
     char *text;
     uint64_t at, duration, last_pass;
-    struct numbers numbers;          /* of the last outcome that counts */
+    struct packed numbers;           /* of the last outcome that counts */
     uint64_t attempts[VITAL_CLASS_COUNT], cancelled, transitions, duration_sum;
-    struct reason_count *reasons;        /* those that occurred: few of the many that there are */
+    struct reason_count *reasons;        /* those that occurred, few of the many that there are; not VITAL_R_OK: see probe_reasons_ok() */
     uint16_t reason_count, text_room;
     uint8_t class, reason;           /* enum vital_class, enum vital_reason; with text those of the last outcome */
     struct history history;
@@ -79,11 +83,21 @@ struct probe *probe_check(struct probe *);               /* itself; aborts when 
 struct probe *probe_new(const struct conf_probe *, const struct vital_host *, uint64_t now);
 
 /* Numbers that an attempt reports lie in a block with room for the most; blocks go round, so that attempts allocate
- * nothing and only a probe in flight holds one. The record keeps exactly what there is. */
+ * nothing and only a probe in flight holds one. The record keeps exactly what there is, packed. */
 void numbers_open(struct numbers *);
 void numbers_close(struct numbers *);
-void numbers_keep(struct numbers *kept, struct numbers *reported);
-void numbers_free(struct numbers *);
+void packed_keep(struct packed *, const struct numbers *reported);
+/* From 0 on; *labels is NULL at first. A picture asks for all there are. */
+static inline struct number packed_next(const struct packed *p, unsigned i, const char **labels)
+{
+    const uint16_t *rows = (const uint16_t *)(p->values + p->count);
+    struct number n = { .value = p->values[i], .row = rows[i] & (PACKED_LABEL - 1) };
+    if (rows[i] & PACKED_LABEL) {
+        n.label = (char *)(uintptr_t)(*labels ? *labels : (const char *)(rows + p->count));
+        *labels = n.label + strlen(n.label) + 1;
+    }
+    return n;
+}
 
 void probe_free(struct probe *);                         /* a running attempt ends as cancelled */
 void probe_set_policy(struct probe *, const struct conf_probe *, uint64_t now);
@@ -105,6 +119,7 @@ bool probe_is_known(const struct probe *);
 bool probe_is_unsettled(const struct probe *);
 enum state probe_state(const struct probe *);            /* as it counts: stale is unknown */
 enum state probe_settled(const struct probe *);
+uint64_t probe_reasons_ok(const struct record *);        /* attempts that ended so: all but those that are counted by reason */
 uint64_t probe_stale_at(const struct probe *);           /* TIME_NEVER: will not by time */
 uint64_t probe_fresh_until(const struct probe *);    /* max_age, or the lease after a stall */
 struct settle_rule probe_rule(const struct probe *);

@@ -44,6 +44,8 @@ static void keep_text(struct probe *p, const char *text)
 static void count_reason(struct record *r, enum vital_reason reason)
 {
     unsigned i = 0;
+    if (reason == VITAL_R_OK)
+        return;
     while (i < r->reason_count && r->reasons[i].reason != reason)
         i++;
     if (i == r->reason_count) {
@@ -99,7 +101,7 @@ static void settle(struct probe *p, enum vital_class class, uint64_t now)
         r->since = now;
         r->transitions++;
     }
-    numbers_keep(&r->numbers, &p->reported);
+    packed_keep(&r->numbers, &p->reported);
     probe_stall_over(p);
     probe_tell(p, before, reason_text(r->reason), r->text);
 }

@@ -65,20 +65,34 @@ TEST(cutting_reads_no_further_than_it_must)
 /* The leak checker tells when a label is forgotten. */
 TEST(labels_go_along_with_numbers)
 {
-    struct numbers reported = { 0 }, kept = { 0 };
+    struct numbers reported = { 0 };
+    struct packed kept = { 0 };
+    const char *at = NULL;
     numbers_open(&reported);
     reported.items[0] = (struct number){ .label = mem_copy("first") };
     reported.count = 1;
-    numbers_keep(&kept, &reported);
-    CHECK_INT(reported.count, 0);
-    reported.items[0] = (struct number){ .label = mem_copy("second") };
-    reported.count = 1;
-    numbers_keep(&kept, &reported);
+    packed_keep(&kept, &reported);
     numbers_close(&reported);
-    CHECK_INT(kept.count, 1);
-    CHECK_TEXT(kept.items[0].label, "second");
-    numbers_free(&kept);
-    CHECK(!kept.count && !kept.items);
+    CHECK_TEXT(packed_next(&kept, 0, &at).label, "first");
+    numbers_open(&reported);
+    reported.items[0] = (struct number){ .value = 1, .row = 7, .label = mem_copy("second") };
+    reported.items[1] = (struct number){ .value = 2, .row = 1 };
+    reported.items[2] = (struct number){ .value = 3, .row = 0x7fff, .label = mem_copy("third") };
+    reported.count = 3;
+    packed_keep(&kept, &reported);
+    reported.items[1].row = 9; /* the record has its own */
+    CHECK_INT(kept.count, 3);
+    at = NULL;
+    struct number n = packed_next(&kept, 0, &at);
+    CHECK(n.value == 1 && n.row == 7 && !strcmp(n.label, "second"));
+    n = packed_next(&kept, 1, &at);
+    CHECK(n.value == 2 && n.row == 1 && !n.label);
+    n = packed_next(&kept, 2, &at);
+    CHECK(n.value == 3 && n.row == 0x7fff && !strcmp(n.label, "third"));
+    numbers_close(&reported);
+    packed_keep(&kept, &reported);
+    CHECK_INT(kept.count, 0);
+    mem_free(kept.values);
     numbers_open(&reported); /* what no outcome took */
     reported.items[0] = (struct number){ .label = mem_copy("third") };
     reported.count = 1;
