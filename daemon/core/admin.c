@@ -17,8 +17,16 @@ static void tell(const char *from, const char *to, const char *text)
     world_touch_all(engine.world);
 }
 
+static uint64_t orders;
+
+uint64_t admin_orders(void)
+{
+    return orders;
+}
+
 void admin_drain(bool by_order)
 {
+    orders += by_order;
     engine.drain_ordered |= by_order;
     if (engine.draining)
         return;
@@ -29,6 +37,7 @@ void admin_drain(bool by_order)
 
 void admin_undrain(void)
 {
+    orders++;
     if (!engine.draining)
         return;
     engine.draining = engine.drain_ordered = false;
@@ -81,6 +90,7 @@ char *admin_mode(const char *name, enum mode mode, enum level forced, uint64_t p
     if (!p)
         return error;
     uint64_t now = clock_now();
+    orders++;
     struct order order = { .mode = mode };
     if (mode == MODE_FORCED)
         order.forced = forced;

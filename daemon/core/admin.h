@@ -15,6 +15,8 @@ bool admin_is_draining(void);
 bool admin_drain_is_ordered(void);
 uint64_t admin_draining_since(void);     /* 0 = not */
 
+uint64_t admin_orders(void);             /* how many there were: who keeps them sees that there is a new one */
+
 /* NULL, or why not (heap text for people: "no probe is called ..., did you mean ...?"). `period` in microseconds, 0 = for ever. */
 char *admin_mode(const char *probe, enum mode, enum level forced, uint64_t period);
 char *admin_resume(const char *probe);   /* back to normal */

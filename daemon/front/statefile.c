@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/timer.h"
+#include "core/admin.h"
 #include "core/core.h"
 #include "core/journal.h"
 #include "core/state.h"
@@ -23,6 +24,7 @@
 #include "io/pool.h"
 
 #define PACE (3 * USEC_S)              /* between writes for the sake of transitions */
+#define ORDERS_PACE (250 * USEC_MS)    /* of orders: who gave one was told that it is done */
 #define REFRESH (10 * USEC_S)          /* without any */
 enum { LOAD_PATIENCE_MS = 2000, EXIT_PATIENCE_MS = 1000, PORTION = 1000 };
 
@@ -41,8 +43,8 @@ static struct {
     struct timer wake;
     struct state_export export;
     bool exporting, writing, failing;
-    uint64_t journal, generation;      /* what the last one that was begun knew of */
-    uint64_t next_at, refresh_at;
+    uint64_t journal, generation, orders;      /* what the last one that was begun knew of */
+    uint64_t orders_at, next_at, refresh_at;
     char boot[STATE_BOOT];
 } file;
 
@@ -285,16 +287,19 @@ static struct work *finished_export(void)
     return w;
 }
 
-static bool is_due(uint64_t now)
+static uint64_t due_at(void)
 {
-    bool news = file.journal != journal_last() || file.generation != core_generation();
-    return now >= (news ? file.next_at : file.refresh_at);
+    if (file.orders != admin_orders())
+        return file.orders_at;
+    return file.journal != journal_last() || file.generation != core_generation() ? file.next_at : file.refresh_at;
 }
 
 static void begin(uint64_t now)
 {
     file.journal = journal_last();
     file.generation = core_generation();
+    file.orders = admin_orders();
+    file.orders_at = now + ORDERS_PACE;
     file.next_at = now + PACE;
     file.refresh_at = now + REFRESH;
     file.exporting = true;
@@ -313,8 +318,7 @@ static void submit(void)
 
 static void arm(void)
 {
-    bool news = file.journal != journal_last() || file.generation != core_generation();
-    uint64_t at = news ? file.next_at : file.refresh_at;
+    uint64_t at = due_at();
     if (file.exporting)
         loop_soon();
     else if (!file.writing && (!timer_is_set(&file.wake) || file.wake.at != at))
@@ -326,7 +330,7 @@ void statefile_publish(void)
     uint64_t now = clock_now();
     if (!core_conf()->state_file && !getenv("STATE_DIRECTORY"))
         return;
-    if (!file.writing && !file.exporting && is_due(now))
+    if (!file.writing && !file.exporting && now >= due_at())
         begin(now);
     if (file.exporting && state_continue(&file.export, PORTION))
         submit();

@@ -89,17 +89,42 @@ def test_drain_of_a_stop_is_not_kept(state):
         assert d.get("/readyz").status == 200
 
 
-def test_writes_are_few(state):
-    with Vitald(config(state).replace("20s", "100ms")) as d:
+def test_writes_are_few(state, tmp_path):
+    """For transitions one every 3 s, whatever happens; for orders four a second."""
+    flag = tmp_path / "flag"
+    with Vitald(config(state).replace("probes:\n", f"probes:\n  flag: {{ file: {flag}, interval: 100ms, timeout: 50ms }}\n")) as d:
         settled(d)
+        written = lambda: os.stat(state).st_mtime_ns if os.path.exists(state) else 0     # noqa: E731
         seen = set()
         end = time.monotonic() + 7
         while time.monotonic() < end:
+            flag.unlink() if flag.exists() else flag.touch()
+            seen.add(written())
+            time.sleep(0.05)
+        assert 2 <= len(seen) <= 5
+        seen = set()
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
             d.ctl("pause", "gone")
             d.ctl("resume", "gone")
-            seen.add(os.stat(state).st_ino if os.path.exists(state) else 0)
-            time.sleep(0.05)
-        assert 2 <= len(seen) <= 5, "a write every 3 s at most, whatever happens"
+            seen.add(written())
+        assert 2 <= len(seen) <= 7, "one each 250 ms, and what was under way"
+
+
+def test_an_order_is_kept_soon(state):
+    """The one that comes right after a write, and then a crash."""
+    with Vitald(config(state)) as d:
+        settled(d)
+        d.ctl("drain")
+        wait_written(state, "the drain")
+        first = os.stat(state).st_mtime
+        d.ctl("force", "mem", "up")
+        wait_written(state, "the mode")
+        assert os.stat(state).st_mtime - first < 2.9, "the pace of transitions is 3 s"
+        crash(d)
+        with Vitald(config(state)) as again:
+            assert "draining" in again.get("/readyz").text and again.probe("mem")["mode"] == "forced"
+        d.process.returncode = 0
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage" * 100, b"\0" * 500, b"<html>", None], ids=["empty", "text", "zeros", "html", "cut"])

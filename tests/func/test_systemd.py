@@ -135,14 +135,19 @@ def test_socket_starts_the_service(lab):
     assert lab.show("ActiveState") == "active"
 
 
+def written(lab):
+    return lab.run("stat", "-c", "%i %Z %z", "/var/lib/vitald/state", check=False).stdout
+
+
 def test_crash_forgets_nothing(lab):
     lab.configure(HOST.replace("1s", "20s"))
     for name in ("root", "mem", "web"):
         wait_probe(lab, name, "up")
+    seen = {written(lab)}
     lab.ctl("drain")
     lab.ctl("maintenance", "mem", "--for", "1h")
     since = lab.probe("root")["since"]
-    time.sleep(4)                                     # writes are at most 3 s apart
+    wait_for(lambda: seen.add(written(lab)) or len(seen) > 2, "two writes: the first may have been under way already", every=0.05)
     before = lab.pid()
     lab.run("systemctl", "kill", "-s", "KILL", "vitald")
     wait_for(lambda: lab.pid() not in (0, before) and lab.show("ActiveState") == "active", "again there", every=0.05)
