@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
@@ -13,7 +15,7 @@
 
 #include "io/helper.h"
 
-enum { STRINGS_MAX = 4096 };
+enum { STRINGS_MAX = 4096, KILLED_BEFORE_US = 500, KILLED_FIRST = 1000 };
 
 /* Takes `count` NUL-ended strings from the front; NULL when they are not there. */
 static char *take_strings(char *at, const char *end, char **list, unsigned count)
@@ -64,6 +66,39 @@ static int start(pid_t *pid, char *const argv[], char *const env[], const char *
     int error = posix_spawn(pid, argv[0], &actions, &attr, argv, env);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attr);
+    return error;
+}
+
+/* What the kernel adds to a process's size when it looks for one to kill for want of memory: -1000 to 1000. */
+static int oom_score(void)
+{
+    char text[16] = "";
+    int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && read(fd, text, sizeof text - 1) < 0)
+        text[0] = '\0';
+    if (fd >= 0)
+        close(fd);
+    return (int)strtol(text, NULL, 10);
+}
+
+static void set_oom_score(int score)
+{
+    char text[16];
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC), len = snprintf(text, sizeof text, "%d", score);
+    if (fd >= 0 && write(fd, text, (size_t)len) < 0) {
+        /* then it is judged by its size */
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+/* A program that takes all the memory goes before the daemon does, however large that is: it inherits what we are at its start. */
+static int start_to_be_killed_first(pid_t *pid, char *const argv[], char *const env[], const char *dir, int input, const int fds[2])
+{
+    int ours = oom_score();
+    set_oom_score(ours + KILLED_BEFORE_US < KILLED_FIRST ? ours + KILLED_BEFORE_US : KILLED_FIRST);
+    int error = start(pid, argv, env, dir, input, fds);
+    set_oom_score(ours);
     return error;
 }
 
@@ -122,7 +157,7 @@ static int launch(pid_t *pid, const struct helper_request *r, char *strings, siz
     int input = r->input_len ? make_input(at, r->input_len) : -1;
     if (r->input_len && input < 0)
         return errno;
-    int error = start(pid, argv, env, dir[0], input, fds);
+    int error = start_to_be_killed_first(pid, argv, env, dir[0], input, fds);
     if (input >= 0)
         close(input);
     return error;

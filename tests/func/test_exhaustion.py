@@ -186,34 +186,73 @@ def memory_group():
     return None
 
 
-@root_only
-@pytest.mark.skipif(SANITIZED, reason="shadow memory needs more than any small limit")
-def test_a_small_limit_on_memory(place):
-    """16 MiB for the daemon and its helpers: it runs, and a flood of clients does not push it over; killed by the kernel with less
-    than it needs, it comes back with what was ordered."""
+@pytest.fixture
+def small():
+    """The limit's file of a cgroup, and what puts a process into it."""
     group = memory_group()
     if not group:
-        pytest.skip("cgroups are not writable")
+        pytest.skip("cgroups with a limit on memory are not writable here")
     path, knob = group
-    into = ("sh", "-c", f'echo $$ >{path}/cgroup.procs && exec "$@"', "in")
-    try:
-        open(knob, "w").write(str(16 << 20))
-        with Vitald(config(place), prefix=into) as v:
-            assert v.ctl("drain").returncode == 0
-            flood = [socket.create_connection(("127.0.0.1", v.port)) for _ in range(300)]
-            for s in flood:
-                s.sendall(b"GET /status HTTP/1.1\r\nHost: a\r\n")
-            assert v.get("/livez").status == 200
-            for s in flood:
-                s.close()
-            wait_for(lambda: b"draining" in v.get("/readyz").body, "draining")
-        with Vitald(config(place)) as v:
-            assert "draining" in v.get("/readyz").text
-            v.signal(signal.SIGKILL)             # as the kernel does it
-            v.process.wait()
-            with Vitald(config(place)) as again:
-                assert "draining" in again.get("/readyz").text
-            v.process.returncode = 0
-    finally:
-        wait_for(lambda: not open(f"{path}/cgroup.procs").read().strip(), "all have left")
-        os.rmdir(path)
+    yield knob, ("sh", "-c", f'echo $$ >{path}/cgroup.procs && exec "$@"', "in")
+    wait_for(lambda: not open(f"{path}/cgroup.procs").read().strip(), "all have left")
+    os.rmdir(path)
+
+
+def judge(pid, score):
+    """What the kernel adds to its size when it looks for somebody to kill."""
+    with open(f"/proc/{pid}/oom_score_adj", "w") as f:
+        f.write(str(score))
+
+
+def hog(into):
+    """Takes memory in that cgroup until the kernel kills it: after one whose score is 1000, before one that is small."""
+    assert subprocess.run([*into, "tail", "/dev/zero"], timeout=60, capture_output=True).returncode == -signal.SIGKILL
+
+
+@root_only
+@pytest.mark.skipif(SANITIZED, reason="shadow memory needs more than any small limit")
+def test_a_small_limit_on_memory(place, small):
+    """16 MiB for the daemon and its helpers: it runs, and a flood of clients does not push it over."""
+    knob, into = small
+    open(knob, "w").write(str(16 << 20))
+    with Vitald(config(place), prefix=into) as v:
+        assert v.ctl("drain").returncode == 0
+        flood = [socket.create_connection(("127.0.0.1", v.port)) for _ in range(300)]
+        for s in flood:
+            s.sendall(b"GET /status HTTP/1.1\r\nHost: a\r\n")
+        assert v.get("/livez").status == 200
+        for s in flood:
+            s.close()
+        wait_for(lambda: b"draining" in v.get("/readyz").body, "draining")
+
+
+@root_only
+@pytest.mark.skipif(SANITIZED, reason="shadow memory needs more than any small limit")
+def test_the_kernel_kills_for_want_of_memory(place, small):
+    """A program that takes it all is killed, not the daemon; the process that makes helpers has a successor; and when it is the
+    daemon after all, the next one knows what was ordered."""
+    knob, into = small
+    open(knob, "w").write(str(32 << 20))
+    eat = "  eats: { exec: { command: [/usr/bin/tail, /dev/zero] }, interval: 20s, timeout: 10s }\n"
+    tells = "  tells: { exec: { command: [/bin/cat, /proc/self/oom_score_adj] }, interval: 20s, timeout: 10s }\n"
+    with Vitald(config(place).replace("groups:", eat + tells + "groups:"), prefix=into) as v:
+        v.wait_outcome("tells", class_="pass", text="^500")
+        v.wait_outcome("eats", class_="fail", text="SIGKILL|signal 9|[Kk]illed")
+        assert v.ctl("drain").returncode == 0
+        maker = next(line.split()[0] for line in v.children() if "vitald-zygote" in line)
+        judge(maker, 1000)
+        hog(into)
+        v.wait_log(f"the process that makes helpers .pid {maker}. has died")
+        v.wait_log("another process makes helpers now")
+        n = v.probe("run")["attempts"]["pass"]
+        wait_for(lambda: v.probe("run")["attempts"]["pass"] > n, "programs run again")
+        state = f"{place}/state.d/state"
+        before = os.stat(state).st_ino
+        assert "draining" in v.get("/readyz").text and v.ctl("force", "job", "up", "--for", "0").returncode == 0
+        wait_for(lambda: os.stat(state).st_ino != before, "the order is kept")
+        judge(v.pid, 1000)
+        hog(into)
+        assert v.process.wait(20) == -signal.SIGKILL
+        with Vitald(config(place)) as again:
+            assert "draining" in again.get("/readyz").text and "forced" in str(again.probe("job")["mode"])
+        v.process.returncode = 0
