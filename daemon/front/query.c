@@ -73,14 +73,14 @@ static void parse_query(struct span rest, struct query *q)
     }
 }
 
-/* Thousandths; anything odd counts as 1. */
+/* Thousandths; a weight that is no number is one of 0, and none at all is 1. */
 static unsigned quality(struct span parameters)
 {
     while (parameters.len) {
         struct span p = trim(cut(&parameters, ';'));
         if (p.len < 3 || (p.at[0] | 32) != 'q' || p.at[1] != '=')
             continue;
-        unsigned value = p.at[2] == '0' ? 0 : 1000, unit = 100;
+        unsigned value = p.at[2] == '1' ? 1000 : 0, unit = 100;
         for (size_t i = 4; i < p.len && i < 7 && p.at[2] == '0'; i++, unit /= 10)
             if (p.at[i] >= '0' && p.at[i] <= '9')
                 value += (unsigned)(p.at[i] - '0') * unit;

@@ -34,9 +34,10 @@ TEST(accept_takes_the_best_that_there_is)
         { "application/json;q=0", ANSWER_TEXT, false },
         { "application/json;q=0.000", ANSWER_TEXT, false },
         { "application/json;q=0.x1", ANSWER_JSON, true },
+        { "application/json;q=1.0x", ANSWER_JSON, true },
         { "application/json;q=1.0, text/plain;q=0.9", ANSWER_JSON, true },
-        { "text/plain;q=0.9, application/json;q=.1", ANSWER_JSON, true },                  /* odd counts as 1 */
-        { "text/plain;q=0.9, application/json;q=x", ANSWER_JSON, true },
+        { "text/plain;q=0.9, application/json;q=.99", ANSWER_TEXT, true },                 /* no number */
+        { "application/json;q=x", ANSWER_TEXT, false },
         { "text/plain;q=0.9, application/json;q=", ANSWER_JSON, true },
         { "text/plain;q=0.9, application/json;a=0;r=0.1;qq0.1", ANSWER_JSON, true },
         { "application/jsonx, application/jso", ANSWER_TEXT, false },
