@@ -39,6 +39,7 @@ else ifdef COVERAGE
   HARD := -O0 --coverage -fprofile-update=atomic -Wno-error
   LINK += --coverage -Wl,--wrap=_exit tests/coverage_exit.c
   EACH := --coverage
+  EACH_MODULE := tests/coverage_module.c
 else
   HARD := -D_FORTIFY_SOURCE=3 -ftrivial-auto-var-init=zero
 endif
@@ -130,7 +131,7 @@ $(B)/modules/%.so: probes/%.c Makefile
 	@mkdir -p $(@D) $(B)/obj
 	$(call say,MODULE)
 	$(Q)$(CC) $(filter-out -fPIE,$(BASE)) -fPIC -fvisibility=hidden $(WARN) $(HARD) -Iprobes $(CFLAGS) -MMD -MP -MF $(B)/obj/$*.so.d \
-	    -shared -o $@ $(filter %.c,$^) -Wl,-z,relro,-z,now $(EACH) $(libs_$*)
+	    -shared -o $@ $(filter %.c,$^) -Wl,-z,relro,-z,now $(EACH) $(EACH_MODULE) $(libs_$*)
 
 # The parts of a heavy module, and what all of them share, are compiled into it, and into its unit test: they are not in the archive.
 tests_of = $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_probe_$(1).c tests/unit/test_probe_$(1)_*.c))
