@@ -97,6 +97,20 @@ class Watch:
         moved = [e for e in self.journal(self.last) if e["kind"] == "probe" and e["name"] in names]
         assert not moved, moved
 
+    def calm(self, *names, attempts=3):
+        """What was done before has been seen and is over: so many attempts in a row have passed. The next thing begins here."""
+        for name in names:
+            since = {}
+
+            def in_a_row():
+                p = self.v.probe(name)
+                passed = p["attempts"].pop("pass")
+                if p["state"] != "up" or p["attempts"] != since.get("others"):
+                    since.update(others=p["attempts"] if p["state"] == "up" else None, passed=passed)
+                return passed >= since["passed"] + attempts
+            wait_for(in_a_row, f"{name} is calm")
+        self.mark()
+
     def recovers(self, *names, within=0, to="up"):
         """The cure was given after mark(), or just now: each comes back, and its verdict."""
         for name in names:

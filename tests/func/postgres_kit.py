@@ -3,12 +3,14 @@ import contextlib
 import glob
 import json
 import os
+import select
 import shutil
 import signal
 import socket
 import struct
 import subprocess
 import tempfile
+import threading
 
 import fault_kit
 from daemon import free_port, wait_for
@@ -184,6 +186,8 @@ def make_users(server):
 
 
 class PgBouncer:
+    places = 8          # more than a test has probes
+
     def __init__(self, server, mode="transaction"):
         self.dir, self.port = tempfile.mkdtemp(prefix="pb"), free_port()
         os.chmod(self.dir, 0o711)
@@ -192,11 +196,34 @@ class PgBouncer:
         with open(f"{self.dir}/ini", "w") as f:
             f.write(f"[databases]\npostgres = host={server.dir} port={server.port} dbname=postgres\napp = host={server.dir} port={server.port} dbname=app\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
                     f"listen_port = {self.port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {self.dir}/users\npool_mode = {mode}\n"
-                    f"logfile = {self.dir}/log\nmax_client_conn = 4\nserver_login_retry = 1\nserver_connect_timeout = 1\n")
+                    f"logfile = {self.dir}/log\nmax_client_conn = {self.places}\nserver_login_retry = 1\nserver_connect_timeout = 1\n")
         give_away(self.dir)
         self.process = subprocess.Popen([*unprivileged(self.dir), shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", f"{self.dir}/ini"],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
         wait_for(self.answers, "pgbouncer listens")
+
+    @contextlib.contextmanager
+    def full(self):
+        """All places are taken, by clients that say nothing; one that comes too early for a place tries again."""
+        over, held = threading.Event(), []
+
+        def take():
+            while not over.is_set():
+                for s in select.select(held, [], [], 0.01)[0]:       # told that there is no place
+                    held.remove(s)
+                    s.close()
+                if len(held) < self.places:
+                    with contextlib.suppress(OSError):
+                        held.append(socket.create_connection(("127.0.0.1", self.port), 2))
+            for s in held:
+                s.close()
+        taker = threading.Thread(target=take)
+        taker.start()
+        try:
+            yield
+        finally:
+            over.set()
+            taker.join()
 
     def answers(self):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):

@@ -409,15 +409,12 @@ def test_through_pgbouncer(primary):
             outcome(v, "wrong", "fail", "auth")
             outcome(v, "nowhere", "fail", "no_database")
             outcome(v, "long", "fail", "timeout", "57014")
-            full, w = [], Watch(v)
-            try:
-                while len(full) < 5:
-                    full.append(socket.create_connection(("127.0.0.1", b.port), 2))
-                w.sees("pooled", "fail", "too_many_clients")
-            finally:
-                for s in full:
-                    s.close()
-            w.recovers("pooled")
+            w = Watch(v)
+            w.calm("pooled")
+            with b.full():
+                w.sees("pooled", "fail", "too_many_clients", within=2)
+            w.recovers("pooled", within=2)
+            w.calm("pooled")
             primary.kill()
             w.sees("pooled", "fail", text="server|terminat|closed", first="unreachable|timeout|closed|stopping|busy")
 
