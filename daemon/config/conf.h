@@ -85,6 +85,8 @@ struct conf_access {
     const struct conf_token *tokens; uint32_t token_count;
     const struct network *networks; uint32_t network_count; /* 0 = everybody may connect */
     unsigned open;                         /* SERVE_ bits that need no credential */
+    const char *const *hosts; uint32_t host_count;
+    bool any_host;                         /* hosts do not matter */
     uint64_t reread;                       /* its files are looked at that often */
     uint64_t hsts;                         /* 0: not sent */
 };

@@ -134,6 +134,17 @@ static void read_networks(struct build *b, const struct node *map, const struct 
     l->access.network_count = texts->count;
 }
 
+/* A page in a browser makes its own name mean the loopback, and then reads what is there as if it were its own. */
+static void read_hosts(const struct vital_list *names, struct conf_listen *l)
+{
+    struct conf_access *a = &l->access;
+    a->hosts = names->items;
+    a->host_count = names->count;
+    a->any_host = !names->count && (a->settings.cert || !l->address || l->address->unix_path || !build_is_loopback(l->address));
+    for (uint32_t i = 0; i < names->count; i++)
+        a->any_host |= !strcmp(a->hosts[i], "*");
+}
+
 void access_read(struct build *b, const struct node *map, const struct access_rows *r, struct conf_listen *l)
 {
     struct conf_access *a = &l->access;
@@ -141,5 +152,6 @@ void access_read(struct build *b, const struct node *map, const struct access_ro
     read_tokens(b, map, &r->tokens, a);
     read_open(b, map, &r->open, a);
     read_networks(b, map, &r->allow, l);
+    read_hosts(&r->hosts, l);
     a->reread = r->reread;
 }

@@ -15,7 +15,7 @@ struct tls_rows {
 struct token_rows { const struct vital_secret *sha256; struct vital_list serve; };
 struct access_rows {
     struct tls_rows tls;
-    struct vital_list tokens, open, allow;
+    struct vital_list tokens, open, allow, hosts;
     uint64_t reread;
 };
 extern const struct vital_opt access_tls_rows[], access_token_rows[];
@@ -32,6 +32,8 @@ extern const char *const access_open_words[];
       .row_size = sizeof(struct token_rows), .help = "bearer tokens: who sends one may see more" },                             \
     VITAL_OPT_AS("open", st, field.open, STRINGS, .words = access_open_words,                                                   \
                  .help = "what needs no credential; default: verdicts where there are tokens or client_ca, else everything"),   \
+    VITAL_OPT_AS("hosts", st, field.hosts, STRINGS,                                                                             \
+                 .help = "names that a request may have in Host to see more than verdicts, \"*\" for all; default: all, but on the loopback without tls only names without a dot, *.localhost and addresses, which are always good"), \
     VITAL_OPT_AS("reread", st, field.reread, DURATION, .def = "10s", .min = 100 * USEC_MS, .max = 86400 * USEC_S,               \
                  .help = "how often the files of tls and tokens are looked at: what has changed is taken")
 

@@ -60,6 +60,13 @@ const struct vital_url *build_address(struct build *b, const char *text, struct 
     return out;
 }
 
+bool build_is_loopback(const struct vital_url *u)
+{
+    struct in_addr v4;
+    return u->host && (!strcmp(u->host, "localhost") || !strcmp(u->host, "::1") ||
+                       (inet_pton(AF_INET, u->host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127));
+}
+
 static uint16_t read_mode(struct build *b, const char *text, struct diag_place place)
 {
     char *end;

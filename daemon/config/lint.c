@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "config/build.h"
 #include "config/conf.h"
 #include "config/conf_notify.h"
 #include "config/opt.h"
@@ -245,15 +246,6 @@ static void rule_unused(struct lint *l)
 
 /* ---- rules about who asks ----------------------------------------------------------------------------------- */
 
-static bool is_loopback(const struct vital_url *u)
-{
-    const char *host = u->host;
-    struct in_addr v4;
-    if (u->unix_path)
-        return true;
-    return host && (!strcmp(host, "localhost") || !strcmp(host, "::1") || (inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127));
-}
-
 /* What tells names, targets and errors. */
 enum { CERTIFICATE_DAYS = 14, DETAILS = SERVE_STATUS | SERVE_EVENTS | SERVE_PAGE };
 
@@ -261,7 +253,7 @@ static void lint_reach(struct lint *l, const struct conf_listen *listen)
 {
     const struct conf_access *a = &listen->access;
     const char *at = listen->address->text;
-    if (is_loopback(listen->address))
+    if (listen->address->unix_path || build_is_loopback(listen->address))
         return;
     if (listen->serve & a->open & DETAILS && !(listen->serve & SERVE_GRPC))
         diag_add(l->diag, DIAG_WARNING, listen->place, "listener %s shows every probe, its target and its errors to whoever reaches it, without a credential: serve verdicts only there and the rest on 127.0.0.1 or a unix socket, or set `tls` and `tokens`", at);

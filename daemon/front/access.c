@@ -16,6 +16,9 @@ struct access {
     unsigned network_count;
     char **names;
     unsigned name_count;
+    char **hosts;
+    unsigned host_count;
+    bool any_host;
     struct access_tokens *tokens;
 };
 
@@ -53,6 +56,21 @@ void access_set_tokens(struct access *a, struct access_tokens *t)
 
 /* ---- made of the configuration ---- */
 
+static char **copies(const char *const *texts, unsigned count)
+{
+    char **all = mem_alloc((count + 1) * sizeof *all);
+    for (unsigned i = 0; i < count; i++)
+        all[i] = mem_copy(texts[i]);
+    return all;
+}
+
+static void free_copies(char **all)
+{
+    for (char **at = all; *at; at++)
+        mem_free(*at);
+    mem_free(all);
+}
+
 struct access *access_new(const struct conf_access *c)
 {
     struct access *a = mem_alloc(sizeof *a);
@@ -63,9 +81,11 @@ struct access *access_new(const struct conf_access *c)
     a->network_count = c->network_count;
     if (c->network_count)
         memcpy(a->networks, c->networks, c->network_count * sizeof *a->networks);
-    a->names = mem_alloc((c->name_count + 1) * sizeof *a->names);
-    for (; a->name_count < c->name_count; a->name_count++)
-        a->names[a->name_count] = mem_copy(c->names[a->name_count]);
+    a->names = copies(c->names, c->name_count);
+    a->name_count = c->name_count;
+    a->hosts = copies(c->hosts, c->host_count);
+    a->host_count = c->host_count;
+    a->any_host = c->any_host;
     a->tokens = access_tokens_new(c->tokens, c->token_count, &why); /* the configuration was refused if they are bad */
     return a;
 }
@@ -74,9 +94,8 @@ void access_free(struct access *a)
 {
     if (!a)
         return;
-    for (unsigned i = 0; i < a->name_count; i++)
-        mem_free(a->names[i]);
-    mem_free(a->names);
+    free_copies(a->names);
+    free_copies(a->hosts);
     mem_free(a->networks);
     access_tokens_free(a->tokens);
     mem_free(a);
@@ -137,11 +156,52 @@ static bool is_given_twice(const struct http1_request *r, const char *name)
     return count > 1;
 }
 
+/* Names that anybody may give an address: they have a dot, and are none. */
+static bool is_public_name(struct span host)
+{
+    static const char local[] = ".localhost";
+    size_t len = host.at && *host.at != '[' ? host.len : 0;
+    const char *port = len ? memchr(host.at, ':', len) : NULL;
+    len = port ? (size_t)(port - host.at) : len;
+    len -= len && host.at[len - 1] == '.';
+    if (!len || !memchr(host.at, '.', len))
+        return false;
+    if (len >= sizeof local && span_is_nocase((struct span){ host.at + len - (sizeof local - 1), sizeof local - 1 }, local))
+        return false;
+    size_t digits = 0;
+    while (digits < len && ((host.at[digits] >= '0' && host.at[digits] <= '9') || host.at[digits] == '.'))
+        digits++;
+    return digits < len;      /* no name ends in a number */
+}
+
+static bool is_stranger(const struct access *a, const struct http1_request *r)
+{
+    struct span host = http1_field(r->fields, r->count, "host");
+    if (a->any_host || !is_public_name(host))
+        return false;
+    const char *port = memchr(host.at, ':', host.len);
+    host.len = port ? (size_t)(port - host.at) : host.len;
+    for (unsigned i = 0; i < a->host_count; i++)
+        if (span_is_nocase(host, a->hosts[i]))
+            return false;
+    return true;
+}
+
+/* Who shows a credential is no page that somebody else wrote. */
+static struct access_grant less_to_strangers(const struct access *a, const struct http1_request *r, struct access_grant g)
+{
+    if (g.credential != ACCESS_GOOD && is_stranger(a, r)) {
+        g.stranger = true;
+        g.serve &= SERVE_VERDICTS;
+    }
+    return g;
+}
+
 struct access_grant access_judge(const struct access *a, const struct http1_request *r, bool known)
 {
     struct access_grant g = { .serve = a->open, .by_token = a->tokens && a->tokens->count };
     if (!access_has_credentials(a))
-        return g;
+        return less_to_strangers(a, r, g);
     struct span field = g.by_token ? http1_field(r->fields, r->count, "authorization") : (struct span){ NULL, 0 };
     if (known) {
         g.serve |= SERVE_ALL;
@@ -151,5 +211,5 @@ struct access_grant access_judge(const struct access *a, const struct http1_requ
     } else if (field.at) {
         judge_token(a, field, &g);
     }
-    return g;
+    return less_to_strangers(a, r, g);
 }

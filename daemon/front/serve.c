@@ -65,6 +65,10 @@ static void give_error(const struct asking *k, unsigned status, const char *extr
 static void give_refusal(struct asking *k)
 {
     const struct asker *a = k->asker;
+    if (a->stranger && !a->by_token) {
+        give_error(k, 403, NULL, "by this name only verdicts are told here: ask by address, or add it to the listener's `hosts`\n");
+        return;
+    }
     k->reply->refused = true;
     if (a->credential == ACCESS_GOOD) {
         front_stats.credentials_short++;

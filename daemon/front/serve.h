@@ -29,6 +29,7 @@ struct asker {
     unsigned locked;         /* those that the listener serves and it may not see */
     enum access_credential credential;
     bool by_token;           /* a token would open more: 401; else 403 */
+    bool stranger;           /* it asks by a name that is none of ours */
     uint64_t hsts;           /* seconds; 0 = not sent */
     bool keep;               /* the connection may stay open */
     const struct listener *listener;

@@ -560,3 +560,26 @@ def test_no_heartbeat_comes_before_its_sender_is_asked_for(tmp_path):
         v.process.wait(20)
     calls = [line for line in open(trace) if "SO_PASSCRED" in line or ".beat" in line]
     assert len(calls) == 2 and "SO_PASSCRED" in calls[0] and "bind(" in calls[1], calls
+
+
+def test_a_page_that_calls_itself_the_loopback_reads_verdicts_only():
+    """A browser's request to a name that its owner lets mean 127.0.0.1; behind a proxy that passes names on, ours is configured."""
+    config = "probes: { secret-name: { tcp: '127.0.0.1:1' } }\ngroups: { ready: [secret-name] }\n"
+    paths = ("/status", "/", "/metrics", "/events", "/explain/ready", "/status/secret-name", "/nothing")
+    with Vitald(config) as v:
+        for path in paths:
+            got = v.get(path, headers={"Host": f"evil.example:{v.port}"})
+            assert got.status == 403 and "hosts" in got.text and "secret-name" not in got.text, path
+        for path in ("/readyz", "/readyz?verbose", "/healthz?format=json"):
+            got = v.get(path, headers={"Host": "evil.example"})
+            assert got.status in (200, 503) and "secret-name" not in got.text, path
+        for host in (f"127.0.0.1:{v.port}", f"localhost:{v.port}", "[::1]", "web1", "vitald.localhost"):
+            assert v.get("/status", headers={"Host": host}).status == 200
+        v.reload("listen: [ { address: '127.0.0.1:0', serve: all, hosts: [status.example.com] } ]\n" + config)
+        assert v.get("/status", headers={"Host": "Status.example.com"}).status == 200
+        assert v.get("/status", headers={"Host": "evil.example"}).status == 403
+        v.reload("listen: [ { address: '127.0.0.1:0', serve: all, hosts: ['*'] } ]\n" + config)
+        assert v.get("/status", headers={"Host": "evil.example"}).status == 200
+    with Vitald("listen: [ { address: '0.0.0.0:0', serve: all } ]\n" + config, wait=False) as v:
+        v.port = int(v.wait_log(r"listening on http://0\.0\.0\.0:(\d+)").group(1))
+        assert v.get("/status", headers={"Host": "shop.example.com"}).status == 200

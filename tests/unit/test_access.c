@@ -171,6 +171,31 @@ TEST(without_credentials_all_is_open_and_nothing_is_asked)
     access_free(a);
 }
 
+TEST(names_of_others_get_verdicts_only)
+{
+    static const char *const ours[] = { "status.example.com" };
+    struct access *strict = access_new(&(struct conf_access){ .open = SERVE_ALL, .hosts = ours, .host_count = 1 });
+    struct access *any = access_new(&(struct conf_access){ .open = SERVE_ALL, .any_host = true });
+    static const char *const good[] = { "127.0.0.1:8686", "127.0.0.1", "[::1]:8686", "localhost:8686", "LOCALHOST", "a.localhost:1", "web1", "web1:80", "",
+                                        "status.example.com", "Status.Example.com:443", "10.0.0.7", "localhost." };
+    static const char *const bad[] = { "evil.example:8686", "evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "status.example.com.evil.example",
+                                       "xstatus.example.com", "evil.example.", "evillocalhost.x", ".localhost" "x.y", "1.2.3.4.nip.io" };
+    char head[128];
+    for (unsigned i = 0; i < sizeof good / sizeof *good; i++) {
+        snprintf(head, sizeof head, "Host: %s\r\n", good[i]);
+        CHECK_INT(judge(strict, head, false).serve, SERVE_ALL);
+    }
+    for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(head, sizeof head, "Host: %s\r\n", bad[i]);
+        struct access_grant g = judge(strict, head, false);
+        CHECK(g.serve == SERVE_VERDICTS && g.stranger);
+        CHECK_INT(judge(any, head, false).serve, SERVE_ALL);
+    }
+    CHECK_INT(judge(strict, "", false).serve, SERVE_ALL);      /* browsers always send one */
+    access_free(strict);
+    access_free(any);
+}
+
 TEST(tokens_are_replaced_as_a_whole)
 {
     struct vital_secret bad = { 0 }, good = { 0 };
