@@ -23,10 +23,10 @@ say = @printf '  %-7s %s\n' $(1) $@
 WARN := -Wall -Wextra -Wformat=2 -Werror=format-security -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
 BASE := -std=c11 -D_GNU_SOURCE -O2 -g -fPIE -fno-strict-overflow -fno-delete-null-pointer-checks \
         -fstack-protector-strong -fstack-clash-protection -fcf-protection -ffile-prefix-map=$(CURDIR)=. \
-        -fno-asynchronous-unwind-tables
+        -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
 INCL := -Idaemon -Iprobes -DVITALD_VERSION='"$(VERSION)"'
 PLACES := -DVITALD_MODULE_DIR='"$(prefix)/lib/vitald/modules"' -DVITALD_CONF='"$(sysconfdir)/vitald/vitald.yaml"'
-LINK := -pie -Wl,--as-needed,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs
+LINK := -pie -Wl,--gc-sections,--as-needed,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs
 ifdef SANITIZE
   override B := $(B)/$(subst $(comma),-,$(SANITIZE))
   # Instrumented code confuses gcc's flow warnings; the plain build is where warnings are errors.
@@ -75,8 +75,10 @@ $(B)/obj/%.o: %.c Makefile
 	$(call say,CC)
 	$(Q)$(COMPILE) -c -o $@ $<
 
-# Runs at the start and at a reload: small is worth more there than fast, for its pages stay.
-$(B)/obj/daemon/config/%.o $(B)/obj/daemon/offline.o: private HARD += $(if $(COVERAGE),,-Os)
+# What runs rarely (the start, a reload, an order, a notification, the page): small is worth more there than fast, for pages stay.
+RARE := $(LIB_SRC:%.c=$(B)/obj/%.o)
+RARE := $(filter $(foreach r,config/ front/control front/notify front/grpc front/renewal view/html view/notice view/receiver view/explain offline,$(B)/obj/daemon/$(r)%),$(RARE))
+$(RARE): private HARD += $(if $(COVERAGE),,-Os)
 
 # The page's style and script: text in the program, and the hashes by which the page's policy knows them.
 $(B)/obj/page_assets.c: daemon/view/page.css daemon/view/page.js Makefile
