@@ -75,10 +75,12 @@ $(B)/obj/%.o: %.c Makefile
 	$(call say,CC)
 	$(Q)$(COMPILE) -c -o $@ $<
 
-# What runs rarely (the start, a reload, an order, a notification, the page): small is worth more there than fast, for pages stay.
-RARE := $(LIB_SRC:%.c=$(B)/obj/%.o)
-RARE := $(filter $(foreach r,config/ front/control front/notify front/grpc front/renewal view/html view/notice view/receiver view/explain offline,$(B)/obj/daemon/$(r)%),$(RARE))
-$(RARE): private HARD += $(if $(COVERAGE),,-Os)
+# Small is worth more than fast where it runs rarely, for pages of text stay once they were touched. Fast is what answers, attempts, and
+# renders what many ask for: tests/bench/guard counts it.
+FAST := base/ core/ io/ host main turn front/answer front/connection front/listen front/query front/route front/serve front/socket \
+        front/source view/json view/prom view/text view/view
+SMALL := $(filter-out $(foreach f,$(FAST),$(B)/obj/daemon/$(f)%) $(B)/obj/probes/%,$(LIB_SRC:%.c=$(B)/obj/%.o))
+$(SMALL): private HARD += $(if $(COVERAGE),,-Os)
 
 # The page's style and script: text in the program, and the hashes by which the page's policy knows them.
 $(B)/obj/page_assets.c: daemon/view/page.css daemon/view/page.js Makefile

@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* An arena grows by an eighth of what it is: there is one per probe, and most hold a few hundred bytes. */
+/* An arena grows by a quarter of what it is: there is one per probe, and most hold a few hundred bytes. */
 enum { ARENA_LEAST = 128, ARENA_CHUNK = 65536, ARENA_ALIGN = 16, ARENA_PAGES = 256 * 1024 };
 enum { RETURN_MAPPED = 128 * 1024, RETURN_TOP = 64 * 1024 };
 
@@ -142,7 +142,7 @@ static size_t chunk_room(const struct arena *a, size_t size)
 {
     if (a->apart) /* untouched pages cost nothing */
         return size > ARENA_PAGES - sizeof(struct chunk) ? size : ARENA_PAGES - sizeof(struct chunk);
-    size_t share = arena_size(a) / 8, room = share < ARENA_LEAST ? ARENA_LEAST : share < ARENA_CHUNK ? share : ARENA_CHUNK;
+    size_t share = arena_size(a) / 4, room = share < ARENA_LEAST ? ARENA_LEAST : share < ARENA_CHUNK ? share : ARENA_CHUNK;
     return size > room ? size : room;
 }
 

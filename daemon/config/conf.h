@@ -18,11 +18,11 @@ struct network;
  * callbacks may still point into them. */
 struct conf_options {
     unsigned refs;
+    unsigned secret_count;
     struct arena *arena;                   /* it lies in this one itself, see conf_options_new() */
     void *data;                            /* the module's conf struct */
     const struct vital_module *module;     /* NULL: its .so is not installed */
     const struct vital_secret *const *secrets;   /* every secret in here, for scrubbing and re-reading */
-    unsigned secret_count;
     const char *target;                    /* printable */
 };
 struct conf_options *conf_options_new(size_t room);      /* room: what is expected to come into its arena */
@@ -40,13 +40,13 @@ struct conf_probe {
     const char *missing;                   /* why there is no module; NULL = there is one */
     uint64_t interval, interval_unsettled, interval_down, timeout, max_age;
     double jitter, jitter_unsettled;       /* ratios: 0.05, 0.20 */
-    uint8_t rise, fall;
-    enum conf_initial initial;
-    enum conf_edge on_edge;
-    bool shared;
-    bool notify;                           /* false: its transitions tell nobody */
     const uint32_t *depends_on;            /* indexes into conf.probes */
     uint32_t depends_count;
+    uint8_t rise, fall;
+    enum conf_initial initial : 4;
+    enum conf_edge on_edge : 4;
+    bool shared : 1;
+    bool notify : 1;                       /* false: its transitions tell nobody */
     struct diag_place place;
 };
 
