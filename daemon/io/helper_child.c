@@ -69,8 +69,7 @@ static int start(pid_t *pid, char *const argv[], char *const env[], const char *
     return error;
 }
 
-/* What the kernel adds to a process's size when it looks for one to kill for want of memory: -1000 to 1000. */
-static int oom_score(void)
+static int our_oom_score(void)
 {
     char text[16] = "";
     int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
@@ -81,25 +80,19 @@ static int oom_score(void)
     return (int)strtol(text, NULL, 10);
 }
 
-static void set_oom_score(int score)
+/* What the kernel adds to a process's size when it looks for one to kill for want of memory. A program that takes it all shall go
+ * before the daemon, however large that is. Set from here, and not inherited: our own belongs to root, for nobody may look into us. */
+static void let_be_killed_first(pid_t pid)
 {
-    char text[16];
-    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC), len = snprintf(text, sizeof text, "%d", score);
+    char path[40], text[16];
+    int score = our_oom_score() + KILLED_BEFORE_US;
+    snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)pid);
+    int fd = open(path, O_WRONLY | O_CLOEXEC), len = snprintf(text, sizeof text, "%d", score < KILLED_FIRST ? score : KILLED_FIRST);
     if (fd >= 0 && write(fd, text, (size_t)len) < 0) {
         /* then it is judged by its size */
     }
     if (fd >= 0)
         close(fd);
-}
-
-/* A program that takes all the memory goes before the daemon does, however large that is: it inherits what we are at its start. */
-static int start_to_be_killed_first(pid_t *pid, char *const argv[], char *const env[], const char *dir, int input, const int fds[2])
-{
-    int ours = oom_score();
-    set_oom_score(ours + KILLED_BEFORE_US < KILLED_FIRST ? ours + KILLED_BEFORE_US : KILLED_FIRST);
-    int error = start(pid, argv, env, dir, input, fds);
-    set_oom_score(ours);
-    return error;
 }
 
 static int64_t now_ms(void)
@@ -157,7 +150,9 @@ static int launch(pid_t *pid, const struct helper_request *r, char *strings, siz
     int input = r->input_len ? make_input(at, r->input_len) : -1;
     if (r->input_len && input < 0)
         return errno;
-    int error = start_to_be_killed_first(pid, argv, env, dir[0], input, fds);
+    int error = start(pid, argv, env, dir[0], input, fds);
+    if (!error)
+        let_be_killed_first(*pid);
     if (input >= 0)
         close(input);
     return error;

@@ -198,6 +198,9 @@ def small():
     os.rmdir(path)
 
 
+TELLS = "  tells: { exec: { command: [/bin/sh, -c, 'until grep -x 500 /proc/self/oom_score_adj; do :; done'] }, interval: 20s, timeout: 10s }\n"
+
+
 def judge(pid, score):
     """What the kernel adds to its size when it looks for somebody to kill."""
     with open(f"/proc/{pid}/oom_score_adj", "w") as f:
@@ -233,9 +236,12 @@ def test_the_kernel_kills_for_want_of_memory(place, small):
     daemon after all, the next one knows what was ordered."""
     knob, into = small
     open(knob, "w").write(str(32 << 20))
+    with Vitald("user: nobody\nprobes:\n" + TELLS, binary=f"{place}/vitald", env={"VITALD_USER": "nobody"}, wait=False) as v:
+        os.chmod(v.dir, 0o755)
+        v.port = int(v.wait_log(r"listening on http://127\.0\.0\.1:(\d+)").group(1))
+        v.wait_outcome("tells", class_="pass", text="^500")
     eat = "  eats: { exec: { command: [/usr/bin/tail, /dev/zero] }, interval: 20s, timeout: 10s }\n"
-    tells = "  tells: { exec: { command: [/bin/cat, /proc/self/oom_score_adj] }, interval: 20s, timeout: 10s }\n"
-    with Vitald(config(place).replace("groups:", eat + tells + "groups:"), prefix=into) as v:
+    with Vitald(config(place).replace("groups:", eat + TELLS + "groups:"), prefix=into) as v:
         v.wait_outcome("tells", class_="pass", text="^500")
         v.wait_outcome("eats", class_="fail", text="SIGKILL|signal 9|[Kk]illed")
         assert v.ctl("drain").returncode == 0
