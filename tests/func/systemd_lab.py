@@ -1,5 +1,6 @@
 """A real systemd as PID 1, by systemd-nspawn over an overlay of this machine's root: vitald's own units run in it as they
 would on a host. Root only. Nothing in it survives."""
+import contextlib
 import json
 import os
 import re
@@ -81,7 +82,11 @@ class Lab:
     def find_leader(self):
         assert self.nspawn.poll() is None, open(f"{self.base}/log").read()
         out = subprocess.run(["pgrep", "-P", str(self.nspawn.pid)], capture_output=True, text=True).stdout.split()
-        return out and open(f"/proc/{out[0]}/comm").read().strip() == "systemd" and out[0]
+        for pid in out:
+            with contextlib.suppress(OSError):            # its first children leave again
+                if open(f"/proc/{pid}/comm").read().strip() == "systemd":
+                    return pid
+        return None
 
     def command(self, *args):
         return ["nsenter", "-t", self.leader, "-a", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", *args]

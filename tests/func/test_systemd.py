@@ -201,6 +201,10 @@ def test_exec_drop_in(lab):
         lab.configure(LISTEN + "defaults: { interval: 1s }\nprobes:\n  seen: { exec: { command: [/bin/sh, -c, "
                       "'env | grep -E \"NOTIFY|WATCHDOG|LISTEN_\" && exit 2; echo nothing of ours'] } }\n")
         assert wait_probe(lab, "seen", "up")["outcome"]["text"].startswith("nothing of ours")
+        ours = int(lab.run("cat", f"/proc/{lab.pid()}/oom_score_adj").stdout)      # -500 where root may lower it
+        lab.configure(LISTEN + "defaults: { interval: 1s }\nprobes:\n  goes-first: { exec: { command: [/bin/sh, -c, "
+                      f"'until grep -x -- {ours + 500} /proc/self/oom_score_adj; do :; done'] }} }}\n")
+        wait_probe(lab, "goes-first", "up")
     finally:
         lab.run("rm", "/etc/systemd/system/vitald.service.d/exec-probes.conf")
 
