@@ -208,6 +208,8 @@ static bool check_dsn(struct env_reader *r, const char *variable, const char *fa
     }
     if (s->port && !env_is_port(s->port))
         return malformed(r, variable, "its port is no number from 1 to 65535");
+    if (s->socket && *s->socket != '/')
+        return malformed(r, variable, "its socket is no absolute path");
     const char *host = s->host;     /* words are taken as they stand: only now it shows whether it is one */
     s->host = NULL;
     return host ? env_read_host(r, variable, host, s) : s->socket || malformed(r, variable, "there is no host in it");

@@ -124,6 +124,7 @@ TEST(a_data_source_names_a_host_and_a_port_or_nothing)
     refuses(ZERO("DB_DSN=host=a/b@c port=5432 user=geheim"), "environment variable DB_DSN: error: its value cannot be understood");
     refuses(ZERO("DB_DSN=host=h port=5432x user=u"), "its port is no number from 1 to 65535");
     refuses(ZERO("DB_DSN=host=h port=70000 user=u"), "its port is no number from 1 to 65535");
+    refuses(ZERO("DB_DSN=mysql:unix_socket=m.sock;user=u"), "its socket is no absolute path");
 }
 
 TEST(what_has_a_variable_is_found_fault_with_by_that_name)
