@@ -1,6 +1,8 @@
 /* Linked into each program of the coverage build: the daemon and its helpers leave by _exit(), which forgets to write down what ran.
  * Each loaded module has counters of its own (coverage_module.c). */
-#define _GNU_SOURCE
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE     /* links come without it */
+#endif
 #include <dlfcn.h>
 #include <link.h>
 #include <stdio.h>
