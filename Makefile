@@ -193,7 +193,7 @@ fuzz:
 	@tests/setup fuzz
 	@tests/fuzz/run $(T) $(FUZZ)
 
-# What unit tests and simulation run of the code, by line and branch; with COVERAGE_FUNC=1 the functional tests too.
+# What unit tests and simulation run of the code, by line and branch; with COVERAGE_FUNC=1 the functional tests too. Fails under the goals.
 coverage:
 	@tests/setup test
 	@tests/coverage
