@@ -42,7 +42,7 @@ void packed_keep(struct packed *to, const struct numbers *from)
     to->count = from->count;
     if (!size)
         return;
-    uint16_t *rows = (uint16_t *)(void *)(to->values + to->count);
+    uint16_t *rows = (uint16_t *)(to->values + to->count);
     char *labels = (char *)(rows + to->count);
     for (unsigned i = 0; i < from->count; i++) {
         const struct number *n = &from->items[i];

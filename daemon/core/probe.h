@@ -90,7 +90,7 @@ void packed_keep(struct packed *, const struct numbers *reported);
 /* From 0 on; *labels is NULL at first. A picture asks for all there are. */
 static inline struct number packed_next(const struct packed *p, unsigned i, const char **labels)
 {
-    const uint16_t *rows = (const uint16_t *)(const void *)(p->values + p->count);
+    const uint16_t *rows = (const uint16_t *)(p->values + p->count);
     struct number n = { .value = p->values[i], .row = rows[i] & (PACKED_LABEL - 1) };
     if (rows[i] & PACKED_LABEL) {
         n.label = (char *)(uintptr_t)(*labels ? *labels : (const char *)(rows + p->count));
