@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "io/tls_context.h"
@@ -29,6 +31,35 @@ struct material {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct list contexts = { &contexts, &contexts };
+
+/* ---- memory ---- */
+
+static void *take(size_t size, const char *file, int line)
+{
+    (void)file, (void)line;
+    return size ? mem_grow(NULL, size) : NULL;
+}
+
+static void *take_more(void *old, size_t size, const char *file, int line)
+{
+    (void)file, (void)line;
+    if (size)
+        return mem_grow(old, size);
+    mem_free(old);
+    return NULL;
+}
+
+static void give_back(void *block, const char *file, int line)
+{
+    (void)file, (void)line;
+    mem_free(block);
+}
+
+void tls_take_memory(void)
+{
+    if (!CRYPTO_set_mem_functions(take, take_more, give_back))
+        log_line(LOG_WARNING, "OpenSSL keeps its own memory: it was used before");
+}
 
 /* ---- reading ---- */
 

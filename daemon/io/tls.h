@@ -9,6 +9,10 @@
 #include "base/tls_settings.h"
 #include "vital_probe.h"
 
+/* OpenSSL's allocations are ours from here on (base/mem.h): when one fails it reports a wrong certificate, or dies of it somewhere.
+ * Before anything of it is used. */
+void tls_take_memory(void);
+
 struct vital_tls;                   /* opaque to everybody else */
 
 /* Builds or finds the shared context; NULL and *error (heap, the caller's). Any thread; counted references. */

@@ -27,13 +27,14 @@ groups:
 class Run:
     """A daemon whose allocations can be made to fail, and its successors: all with one state file."""
 
-    def __init__(self, folder, shim):
+    def __init__(self, folder, shim, listen=""):
         self.state, self.fail, self.count = f"{folder}/state", f"{folder}/fail", f"{folder}/count"
+        self.config = listen + CONFIG.format(state=self.state)
         self.shim, self.v = shim, None
 
     def start(self):
         if self.v is None:
-            self.v = Vitald(CONFIG.format(state=self.state), env={"LD_PRELOAD": self.shim, "FAIL_FILE": self.fail, "FAIL_COUNT_TO": self.count})
+            self.v = Vitald(self.config, env={"LD_PRELOAD": self.shim, "FAIL_FILE": self.fail, "FAIL_COUNT_TO": self.count})
         return self.v
 
     def arm(self, n):
@@ -128,15 +129,26 @@ STARTS = int(os.environ.get("VITALD_START_ALLOCATIONS", "24"))
 
 def start_with(run, n):
     """A start whose n-th allocation fails, until it serves or has left: its exit code, or None."""
-    run.v = Vitald(CONFIG.format(state=run.state), wait=False, env={"LD_PRELOAD": run.shim, "FAIL_FILE": run.fail, "FAIL_COUNT_TO": run.count, "FAIL_AT": str(n)})
+    run.v = Vitald(run.config, wait=False, env={"LD_PRELOAD": run.shim, "FAIL_FILE": run.fail, "FAIL_COUNT_TO": run.count, "FAIL_AT": str(n)})
     wait_for(lambda: run.has_left() or " runs 4 probes" in run.v.log(), f"allocation {n}: it serves or leaves")
     return run.v.process.poll()
 
 
-def test_an_allocation_fails_while_it_starts(shim, tmp_path):
+LISTEN = """listen:
+  - {{ address: "127.0.0.1:0", serve: all }}
+  - {{ address: "127.0.0.1:0", name: tls, serve: all, tls: {{ cert: {folder}/cert, key: {{ file: {folder}/key }} }} }}
+  - {{ address: "127.0.0.1:0", name: grpc, serve: grpc }}
+"""
+
+
+@pytest.mark.parametrize("libraries", (False, True), ids=("plain", "tls and grpc"))
+def test_an_allocation_fails_while_it_starts(shim, tmp_path, libraries):
     """From main() until it serves: it leaves with words and 71, or serves all the same; what was ordered before is in the state
     file then, and nothing is in the way of the next start."""
-    run = Run(str(tmp_path), shim)
+    if libraries:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{tmp_path}/key", "-out", f"{tmp_path}/cert",
+                        "-days", "30", "-subj", "/CN=localhost"], check=True, capture_output=True)
+    run = Run(str(tmp_path), shim, LISTEN.format(folder=tmp_path) if libraries else "")
     v = run.start()
     assert v.ctl("force", "job", "up", "--for", "0").returncode == 0
     assert v.ctl("drain").returncode == 0
