@@ -72,7 +72,7 @@ void build_receivers(struct build *);  /* conf_notify.c */
 /* A section that is a list; what is not a list is a list of one. `room` holds that one. */
 uint32_t build_list(const struct build *, const char *section, struct node ***items, struct node **room);
 bool build_is_loopback(const struct vital_url *);      /* a listener there is reached from this host only; not of unix sockets */
-const struct vital_url *build_address(struct build *, const char *text, struct diag_place);   /* where to listen; NULL after a finding */
+const struct vital_url *build_address(struct build *, const struct node *);   /* where to listen; NULL after a finding */
 bool build_is_name(const char *);
 bool build_name(struct build *, const char *name, struct diag_place, bool is_group, uint32_t index);   /* false after a finding */
 /* The group's index, or NAMES_NONE after a finding that is placed at `n`. */

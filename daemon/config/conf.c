@@ -86,12 +86,21 @@ static struct node *read_tree(const struct conf_request *q, struct arena *tree, 
     return env_tree(tree, c->arena, env, d);
 }
 
+/* What inherits from nothing has nothing that ~ could bring back: there it deletes what another file said, and nothing else. */
+static void prune_sections(struct node *root)
+{
+    MAP_EACH(e, root)
+        if (strcmp(e->key, "probes") != 0 && strcmp(e->key, "defaults") != 0)
+            tree_prune(e->value);
+}
+
 static void build_all(struct build *b)
 {
     static void (*const steps[])(struct build *) = { build_settings, build_defaults,  build_probes, build_groups,
                                                      build_listeners, build_consumers, build_files,  build_agents,
                                                      build_gates,     build_doors,     build_aliases, build_role, build_receivers };
     tree_expand(b->root, b->tree, b->env, b->diag);
+    prune_sections(b->root);
     build_implied(b);
     b->scope = (struct opt_scope){ .arena = b->conf->arena, .diag = b->diag, .env = b->env };
     b->type_names = build_type_names(b);

@@ -40,16 +40,18 @@ static bool is_numeric(const char *host)
     return !strcmp(host, "localhost") || strchr(host, ':') || inet_pton(AF_INET, host, &four) == 1;
 }
 
-const struct vital_url *build_address(struct build *b, const char *text, struct diag_place place)
+const struct vital_url *build_address(struct build *b, const struct node *n)
 {
     struct url u = { 0 };
-    const char *why = url_parse_address(text, strlen(text), true, &u);
+    if (n->broken)
+        return NULL;
+    const char *text = n->text, *why = url_parse_address(text, strlen(text), true, &u);
     if (!why && !*u.port && !*u.unix_path)
         why = "the port is missing";
     if (!why && *u.host && !is_numeric(u.host))
         why = "listening addresses are numeric, like 127.0.0.1 or 0.0.0.0";
     if (why) {
-        diag_add(b->diag, DIAG_ERROR, place, "`address`: \"%s\": %s: write host:port, [v6]:port, :port or unix:/path", text, why);
+        diag_add(b->diag, DIAG_ERROR, n->place, "`address`: %s: %s: write host:port, [v6]:port, :port or unix:/path", opt_shown(&b->scope, n), why);
         return NULL;
     }
     struct vital_url *out = arena_alloc(b->conf->arena, sizeof *out);
@@ -83,7 +85,7 @@ static void read_listener(struct build *b, struct node *n, struct conf_listen *l
     l->place = map->place;
     if (!opt_decode(&b->scope, map, "`listen`", conf_listen_rows, &r))
         return;
-    l->address = build_address(b, r.address, map_find(map, "address")->place);
+    l->address = build_address(b, map_find(map, "address"));
     l->name = r.name ? r.name : r.address;
     l->mode = read_mode(b, r.mode, map_find(map, "mode") ? map_find(map, "mode")->place : map->place);
     l->serve = access_bits(&r.serve);

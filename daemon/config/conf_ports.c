@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "config/build.h"
+#include "config/opt_types.h"
 #include "config/tree.h"
 
 struct weight_rows {
@@ -49,14 +50,14 @@ static struct diag_place place_of(const struct node *map, const char *key)
     return n ? n->place : map->place;
 }
 
-static void read_port(struct build *b, const struct node *map, const char *address, const char *group, struct conf_port *p)
+static void read_port(struct build *b, const struct node *map, const char *group, struct conf_port *p)
 {
-    struct diag_place place = place_of(map, "address");
+    const struct node *address = map_find(map, "address");
     p->place = map->place;
     p->group = build_find_group(b, group, place_of(map, "group"));
-    p->address = build_address(b, address, place);
+    p->address = build_address(b, address);
     if (p->address && (!p->address->port || !strcmp(p->address->port, "0")))
-        diag_add(b->diag, DIAG_ERROR, place, "`address`: \"%s\": a TCP port that others know is needed here, as in 0.0.0.0:8688", address);
+        diag_add(b->diag, DIAG_ERROR, address->place, "`address`: %s: a TCP port that others know is needed here, as in 0.0.0.0:8688", opt_shown(&b->scope, address));
 }
 
 /* ---- agents ------------------------------------------------------------------------------------------------- */
@@ -124,7 +125,7 @@ void build_agents(struct build *b)
         const struct node *map = opt_unfold(b->tree, conf_agent_rows, items[i]);
         if (!opt_decode(&b->scope, map, "`agents`", conf_agent_rows, &r))
             continue;
-        read_port(b, map, r.address, r.group, &all[i].port);
+        read_port(b, map, r.group, &all[i].port);
         all[i].admin_words = r.admin_words;
         read_weight(b, map_find(map, "weight"), &r.weight, &all[i].weight);
     }
@@ -143,7 +144,7 @@ void build_gates(struct build *b)
         struct gate_rows r = { 0 };
         const struct node *map = opt_unfold(b->tree, conf_gate_rows, items[i]);
         if (opt_decode(&b->scope, map, "`gates`", conf_gate_rows, &r))
-            read_port(b, map, r.address, r.group, &all[i]);
+            read_port(b, map, r.group, &all[i]);
     }
     b->conf->gates = all;
     b->conf->gate_count = count;

@@ -214,13 +214,19 @@ static bool is_of(const struct pass *p, const struct vital_opt *row)
     return (row->type == VITAL_TLS) == p->tls;
 }
 
+/* ~ brings the default back: where there can be none, it is as if nothing stood there. */
+static bool is_taken_back(const struct vital_opt *row, const struct node *n)
+{
+    return row->flags & VITAL_REQUIRED && n->kind == NODE_NULL && !n->blank;
+}
+
 static bool decode_given(struct opt_scope *s, struct pass *p)
 {
     bool good = true;
     MAP_EACH(e, p->map) {
         const struct vital_opt *row = opt_row(p->rows, e->key);
         if (row && is_of(p, row)) {
-            p->given |= UINT64_C(1) << (row - p->rows);
+            p->given |= (uint64_t)!is_taken_back(row, e->value) << (row - p->rows);
             good &= decode_entry(s, row, e->value, p->data);
         } else if (!row && !p->tls && (!s->elsewhere || !s->elsewhere(s->arg, e))) {
             opt_unknown(s, e, p->what, p->rows);

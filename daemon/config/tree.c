@@ -131,6 +131,19 @@ void tree_merge(struct arena *a, struct node *base, struct node *over)
     }
 }
 
+void tree_prune(struct node *n)
+{
+    for (uint32_t i = 0; n->kind == NODE_LIST && i < n->count; i++)
+        tree_prune(n->items[i]);
+    if (n->kind != NODE_MAP)
+        return;
+    MAP_EACH(e, n)
+        if (deletes(e->value))
+            e->value = NULL;
+        else
+            tree_prune(e->value);
+}
+
 struct node *tree_copy(struct arena *a, const struct node *n)
 {
     struct node *copy = node_new(a, n->kind, n->place);

@@ -53,6 +53,8 @@ struct entry *map_next(const struct node *map, const struct entry *);    /* behi
 
 /* Lays `over` on `base`, which changes: maps merge, lists and scalars replace, ~ deletes, nothing changes nothing. */
 void tree_merge(struct arena *, struct node *base, struct node *over);
+/* Entries that are ~ count as deleted, at every depth. */
+void tree_prune(struct node *);
 /* Maps are copied, so that the copy can be merged into; the rest is shared. */
 struct node *tree_copy(struct arena *, const struct node *);
 

@@ -214,6 +214,31 @@ TEST(unconfigured_ones_follow_configured_ones)
     unload(&l);
 }
 
+TEST(nothing_is_no_value)
+{
+    static const struct { const char *text, *finding; } refused[] = {
+        { "groups: { g: { all: ~ } }", "group `g` needs exactly one of `all`, `any` and `at_least` with `of`" },
+        { "groups: { g: { at_least: ~, of: [self] } }", "group `g` needs exactly one of" },
+        { "groups: { g: { at_least: 1, of: ~ } }", "`at_least: N` and `of: [...]` belong together" },
+        { "agents: { address: ':1', weight: { probe: self, number: x, full_at: ~, least_at: 2 } }", "`probe`, `number`, `full_at` and `least_at` belong together" },
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        struct loaded l = load_text(refused[i].text);
+        if (l.conf || !strstr(l.text, refused[i].finding))
+            CHECK_TEXT(l.text, refused[i].finding);
+        unload(&l);
+    }
+    struct loaded l = load_text("groups: { g: { all: [self], codes: { warn: ~, fail: 500 }, advisory: ~ }, ready: { all: [self], codes: ~, drains: ~, unknown: ~ }, gone: ~ }\n"
+                                "agents: { address: ':1', group: ~, weight: { probe: ~, number: ~, full_at: ~, least_at: ~ } }\n"
+                                "listen: { address: ':2', tls: ~, tokens: ~, allow: ~, serve: ~ }\nconsumers: { k: ~ }\naliases: { /x: ~ }\nlog: { level: ~ }\n");
+    CHECK_TEXT(l.text, "");
+    const struct conf_group *g = group_named(l.conf, "g"), *ready = group_named(l.conf, "ready");
+    CHECK(g->codes[CODE_WARN] == 200 && g->codes[CODE_FAIL] == 500 && !group_named(l.conf, "gone"));
+    CHECK(ready->codes[CODE_FAIL] == 503 && ready->drains && ready->unknown == UNKNOWN_FAIL);
+    CHECK(l.conf->agent_count == 1 && !l.conf->consumer_count && !l.conf->alias_count && !l.conf->listeners[0].access.network_count);
+    unload(&l);
+}
+
 TEST(groups_say_how_many)
 {
     struct loaded l = load_text("probes: { a: { tcp: 'x:1' }, b: { tcp: 'x:1' }, c: { tcp: 'x:1' } }\n"
@@ -367,6 +392,17 @@ TEST(variables_are_typed_after_they_were_filled_in)
 TEST(a_variables_value_is_never_shown)
 {
     setenv("VITALD_T", "geheim", 1);
+    struct loaded where = load_text("listen: \"${VITALD_T}\"\nagents: { address: \"geheim${VITALD_T}\" }\ngates: \"127.0.0.1:0\"\n");
+    CHECK(strstr(where.text, ":1:9: error: `address`: the variable's value: the port is missing: write host:port"));
+    CHECK(strstr(where.text, ":2:20: error: `address`: the variable's value: the port is missing") && !strstr(where.text, "geheim"));
+    CHECK(strstr(where.text, ":3:8: error: `address`: \"127.0.0.1:0\": a TCP port that others know is needed here"));
+    unload(&where);
+    where = load_text("listen: \"${VITALD_NONE:?}\"\n");
+    CHECK_INT(where.diag.errors, 1);        /* what is lost is told once */
+    unload(&where);
+    where = load_text("listen: { address: ~ }\n");
+    CHECK(strstr(where.text, "`listen` needs `address`"));
+    unload(&where);
     struct loaded l = load_text("probes:\n  a: { tcp: 'x:1', interval: \"${VITALD_T}\" }\n");
     CHECK(!l.conf && !strstr(l.text, "geheim") && strstr(l.text, "the variable's value"));
     unload(&l);

@@ -178,6 +178,9 @@ TEST(what_is_wrong_is_explained)
     refuses("strings: [[a]]", "expected a list of text, not a list");
     refuses("pairs: [a]", "expected a map of names and values");
     refuses("blocks: [{ code: 1 }]", "needs `name`");
+    refuses("blocks: [{ name: ~ }]", "1:10:error: blocks needs `name` (name)");
+    refuses("blocks: [{ name: }]", "`name`: has no value: write one, or remove the line");
+    refuses("blocks: [~]", "needs `name`");
     refuses("free_below: { enter: 7%, leave: 5% }", "`leave` must not be below `enter`");
     refuses("used_above: { enter: 80%, leave: 90% }", "`leave` must not be above `enter`");
     refuses("free_below: { enter: 5%, leave: 1GiB }", "must both be percentages");
