@@ -174,7 +174,7 @@ static bool is_public_name(struct span host)
     return digits < len;      /* no name ends in a number */
 }
 
-static bool is_stranger(const struct access *a, const struct http1_request *r)
+bool access_is_stranger(const struct access *a, const struct http1_request *r)
 {
     struct span host = http1_field(r->fields, r->count, "host");
     if (a->any_host || !is_public_name(host))
@@ -187,21 +187,11 @@ static bool is_stranger(const struct access *a, const struct http1_request *r)
     return true;
 }
 
-/* Who shows a credential is no page that somebody else wrote. */
-static struct access_grant less_to_strangers(const struct access *a, const struct http1_request *r, struct access_grant g)
-{
-    if (g.credential != ACCESS_GOOD && is_stranger(a, r)) {
-        g.stranger = true;
-        g.serve &= SERVE_VERDICTS;
-    }
-    return g;
-}
-
 struct access_grant access_judge(const struct access *a, const struct http1_request *r, bool known)
 {
     struct access_grant g = { .serve = a->open, .by_token = a->tokens && a->tokens->count };
     if (!access_has_credentials(a))
-        return less_to_strangers(a, r, g);
+        return g;
     struct span field = g.by_token ? http1_field(r->fields, r->count, "authorization") : (struct span){ NULL, 0 };
     if (known) {
         g.serve |= SERVE_ALL;
@@ -211,5 +201,5 @@ struct access_grant access_judge(const struct access *a, const struct http1_requ
     } else if (field.at) {
         judge_token(a, field, &g);
     }
-    return less_to_strangers(a, r, g);
+    return g;
 }

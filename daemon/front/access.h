@@ -38,9 +38,10 @@ struct access_grant {
     unsigned serve;                      /* SERVE_ bits that this request may see, of what is served */
     enum access_credential credential;
     bool by_token;                       /* a token would open more */
-    bool stranger;                       /* it asks by a name that is none of ours: verdicts only */
 };
 /* known: by its certificate. */
 struct access_grant access_judge(const struct access *, const struct http1_request *, bool known);
+/* It asks by a name that is none of ours: verdicts only, unless it has a credential. */
+bool access_is_stranger(const struct access *, const struct http1_request *);
 
 #endif

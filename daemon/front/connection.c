@@ -326,7 +326,7 @@ static void judge(struct connection *c, const struct http1_request *r, struct as
     a->locked = l->serve & ~g.serve;
     a->credential = g.credential;
     a->by_token = g.by_token;
-    a->stranger = g.stranger;
+    a->access = l->access;
     a->hsts = c->peer.ssl ? l->hsts : 0;
 }
 

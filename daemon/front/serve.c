@@ -351,6 +351,18 @@ static bool is_method_served(const struct asking *k)
     return m == HTTP1_GET || m == HTTP1_HEAD || (m == HTTP1_OPTIONS && (k->route.kind == ROUTE_VERDICT || k->route.kind == ROUTE_ROLE));
 }
 
+/* Who shows a credential is no page that somebody else wrote. */
+static const struct asker *less_for_strangers(const struct http1_request *r, const struct asker *asker, struct asker *less)
+{
+    if (asker->credential == ACCESS_GOOD || !access_is_stranger(asker->access, r))
+        return asker;
+    *less = *asker;
+    less->stranger = true;
+    less->locked |= less->serve & ~(unsigned)SERVE_VERDICTS;
+    less->serve &= SERVE_VERDICTS;
+    return less;
+}
+
 void serve_request(const struct http1_request *r, const struct asker *asker, struct reply *reply)
 {
     static struct query query;      /* 2 KiB that would be cleared for each request */
@@ -358,7 +370,10 @@ void serve_request(const struct http1_request *r, const struct asker *asker, str
     struct asking k = { .request = r, .asker = asker, .query = &query, .reply = reply };
     k.end = !keep ? END_CLOSE : r->minor > 0 ? END_KEEP : END_KEEP_OLD;
     *reply = (struct reply){ .close = !keep };
+    struct asker less;
     k.route = route_find(r->path);
+    if (r->query.at || route_class(k.route.kind) != SERVE_VERDICTS)
+        k.asker = asker = less_for_strangers(r, asker, &less);
     if (k.route.kind == ROUTE_PAGE && (!((asker->serve | asker->locked) & SERVE_PAGE) || r->method == HTTP1_OPTIONS))
         k.route.kind = ROUTE_VERDICT;
     bool unseen = !(route_class(k.route.kind) & asker->serve), locked = unseen && asker->locked;

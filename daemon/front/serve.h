@@ -29,7 +29,8 @@ struct asker {
     unsigned locked;         /* those that the listener serves and it may not see */
     enum access_credential credential;
     bool by_token;           /* a token would open more: 401; else 403 */
-    bool stranger;           /* it asks by a name that is none of ours */
+    const struct access *access;
+    bool stranger;           /* found out here, when it wants more than a plain verdict */
     uint64_t hsts;           /* seconds; 0 = not sent */
     bool keep;               /* the connection may stay open */
     const struct listener *listener;

@@ -96,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             return 0;
         }
         struct access_grant g = access_judge(listener.access, &request, false);
-        struct asker asker = { .listener = &listener, .serve = serve & g.serve, .locked = data[0] & 2 ? SERVE_ALL & ~serve : 0,
+        struct asker asker = { .listener = &listener, .access = listener.access, .serve = serve & g.serve, .locked = data[0] & 2 ? SERVE_ALL & ~serve : 0,
                                .credential = g.credential, .by_token = data[0] & 4, .keep = request.keep_alive };
         serve_request(&request, &asker, &reply);
         check(&reply, &request, public);
