@@ -129,7 +129,7 @@ static void put_secret(struct dumper *d, const struct vital_opt *row, const stru
 static void put_pairs(struct dumper *d, const struct vital_opt *row, const struct node *n)
 {
     d->depth++;
-    buf_char(d->out, '\n');
+    buf_text(d->out, map_next(n, NULL) ? "\n" : " {}\n");
     MAP_EACH(e, n) {
         put_key(d, e->key);
         put_secret(d, row, e->value);

@@ -83,6 +83,7 @@ TEST(a_dump_has_blocks_lists_and_defaults)
     DUMPS("probes: { a: { http: { url: 'https://h', tls: true } }, b: { http: { url: 'https://h', tls: { ca: /ca } } } }", "tls: true\n", "ca: /ca\n");
     DUMPS("probes: { a: { exec: { command: a, checks: [] } }, b: { exec: { command: a, checks: one } } }", "checks: []\n", "name: one\n");
     DUMPS("probes: { a: { self: {} } }\ngroups: { g: [a], h: { any: [g, a], advisory: [self], on_shared: warn }, i: { all: [a], on_shared: fail } }", "h: { any: [g, a], advisory: [self],", "on_shared: warn", "on_shared: fail");
+    DUMPS("probes: { a: { http: { url: 'http://h', headers: {} } } }", "headers: {}\n");
     DUMPS("probes: { a: { self: {} } }\naliases: {}\nfiles: []\nconsumers: { k: { period: 5s } }\nlisten: ':1'\nagents: ~\nnotify: { r: { exec: /bin/x } }\ngates: { address: ':2', group: ready }\n",
           "aliases: {}\n", "files: []\n", "consumers:\n  k:\n", "period: 5s\n", "exec:\n", "gates:\n", "r:\n");
 }
