@@ -77,8 +77,8 @@ $(B)/obj/%.o: %.c Makefile
 
 # Small is worth more than fast where it runs rarely, for pages of text stay once they were touched. Fast is what answers, attempts, and
 # renders what many ask for: tests/bench/guard counts it.
-FAST := base/ core/ io/ host main turn front/answer front/connection front/listen front/query front/route front/serve front/socket \
-        front/source view/json view/prom view/text view/view
+FAST := base/ core/ io/ host main turn front/access front/answer front/balancer front/connection front/listen front/query front/route \
+        front/serve front/socket front/source view/json view/prom view/text view/view
 SMALL := $(filter-out $(foreach f,$(FAST),$(B)/obj/daemon/$(f)%) $(B)/obj/probes/%,$(LIB_SRC:%.c=$(B)/obj/%.o))
 $(SMALL): private HARD += $(if $(COVERAGE),,-Os)
 

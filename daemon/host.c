@@ -55,9 +55,10 @@ struct io_kind {
     void (*let_go)(struct vital_io *);
 };
 
-/* What host.c keeps of a probe, behind core's probe_host_slot(). */
+/* What host.c keeps of a probe, behind core's probe_host_slot(): while an attempt runs, and beyond it only if something lasts. */
 struct host_probe {
     struct list open;
+    struct loop_dead dead;
     struct list link;           /* in `all` */
     struct vital_probe *probe;
     const struct vital_secret *unreadable;   /* the one that could not be read the last time: told once, and when it is over */
@@ -120,6 +121,16 @@ static void host_keep(struct vital_io *io)
     io->kept = true;
 }
 
+static void host_probe_free(struct loop_dead *dead)
+{
+    mem_free(LIST_OWNER(dead, struct host_probe, dead));
+}
+
+static bool nothing_lasts(const struct host_probe *h)
+{
+    return list_empty(&h->open) && !h->unreadable && !h->tried_again && !h->hung;
+}
+
 void host_close_all(struct probe *core_probe, bool kept_too)
 {
     struct host_probe *h = *probe_host_slot(core_probe);
@@ -133,9 +144,9 @@ void host_close_all(struct probe *core_probe, bool kept_too)
         if (kept_too || !io->kept)
             host_close(io);
     }
-    if (kept_too) {
+    if (kept_too || nothing_lasts(h)) {
         list_remove(&h->link);
-        mem_free(h);
+        loop_bury(&h->dead, host_probe_free); /* who ends an attempt may still look at it */
         *probe_host_slot(core_probe) = NULL;
     }
 }
@@ -620,6 +631,8 @@ static void secret_read(struct vital_probe *p, const struct vital_file *f, void 
 static bool read_secrets(struct vital_probe *p)
 {
     const struct conf_options *o = probe_options(probe_of(p));
+    if (!o->secret_count)
+        return false;
     struct host_probe *h = host_probe_of(p);
     bool any = false;
     h->changed = false;
@@ -639,18 +652,21 @@ static bool read_secrets(struct vital_probe *p)
 
 bool host_refresh(struct probe *core_probe)
 {
-    struct vital_probe *p = probe_handle(core_probe);
-    host_probe_of(p)->tried_again = false;
-    return read_secrets(p);
+    struct host_probe *h = *probe_host_slot(core_probe);
+    if (h)
+        h->tried_again = false;
+    return read_secrets(probe_handle(core_probe));
 }
 
 /* A login that was refused while its secret's file was being replaced: once more, if there is a new value. */
 static bool try_rotated_secret(struct vital_probe *p, enum vital_reason reason, const char *text)
 {
-    struct host_probe *h = host_probe_of(p);
-    if (reason != VITAL_R_AUTH || h->tried_again || !probe_in_attempt(probe_of(p)))
+    if (reason != VITAL_R_AUTH || !probe_in_attempt(probe_of(p)))
         return false;
-    h->tried_again = true;
+    struct host_probe *h = host_probe_of(p);
+    if (h->tried_again)
+        return false;
+    h->tried_again = true; /* and so it outlasts the closing */
     host_close_all(probe_of(p), false);
     h->refused = mem_copy(text);
     if (read_secrets(p))

@@ -136,6 +136,7 @@ static struct scan scan_of(const char *bytes, size_t len, size_t max, enum fault
 struct framing {
     unsigned hosts, lengths, codings;
     uint64_t length;
+    struct span host;
     bool chunked, close, keep_alive;
 };
 
@@ -143,6 +144,7 @@ static enum fault note_host(struct framing *f, struct span value)
 {
     const char *end = value.at + value.len;
     f->hosts++;
+    f->host = value;
     return skip(value.at, end, H) == end ? NONE : BAD_HOST;
 }
 
@@ -381,6 +383,7 @@ static enum fault settle_request(struct http1_request *r, const struct framing *
         return TWO_HOSTS;
     if (!f->hosts && r->minor == 1)
         return NO_HOST;
+    r->host = f->host;
     r->has_body = f->length > 0;
     r->keep_alive = !f->close && (r->minor == 1 || f->keep_alive);
     return NONE;

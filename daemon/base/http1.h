@@ -30,6 +30,7 @@ enum http1_method { HTTP1_GET, HTTP1_HEAD, HTTP1_OPTIONS, HTTP1_POST, HTTP1_OTHE
 struct http1_request {
     enum http1_method method;
     struct span path, query;         /* query without '?', at NULL when there is none */
+    struct span host;                /* at NULL when there is none */
     uint8_t minor;                   /* HTTP/1.minor */
     bool keep_alive;                 /* by version and Connection */
     bool has_body;                   /* Content-Length other than 0 */

@@ -156,31 +156,33 @@ static bool is_given_twice(const struct http1_request *r, const char *name)
     return count > 1;
 }
 
-/* Names that anybody may give an address: they have a dot, and are none. */
-static bool is_public_name(struct span host)
+static const char *before_digits(const char *from, const char *at)
 {
-    static const char local[] = ".localhost";
-    size_t len = host.at && *host.at != '[' ? host.len : 0;
-    const char *port = len ? memchr(host.at, ':', len) : NULL;
-    len = port ? (size_t)(port - host.at) : len;
-    len -= len && host.at[len - 1] == '.';
-    if (!len || !memchr(host.at, '.', len))
+    while (at > from && at[-1] >= '0' && at[-1] <= '9')
+        at--;
+    return at;
+}
+
+/* Names that anybody may give an address: they have a dot, and are none. No name ends in a label of digits. `host` loses its
+ * port, and the dot of a full name. */
+static bool is_public_name(struct span *host)
+{
+    static const struct span local = { ".localhost", sizeof ".localhost" - 1 };
+    const char *from = host->at, *end = from + host->len, *digits = before_digits(from, end);
+    end = digits > from && digits[-1] == ':' ? digits - 1 : end;
+    end -= end > from && end[-1] == '.';
+    digits = before_digits(from, end);
+    host->len = (size_t)(end - from);
+    if (digits == from || digits[-1] == ']' || (digits < end && digits[-1] == '.') || !memchr(from, '.', host->len))
         return false;
-    if (len >= sizeof local && span_is_nocase((struct span){ host.at + len - (sizeof local - 1), sizeof local - 1 }, local))
-        return false;
-    size_t digits = 0;
-    while (digits < len && ((host.at[digits] >= '0' && host.at[digits] <= '9') || host.at[digits] == '.'))
-        digits++;
-    return digits < len;      /* no name ends in a number */
+    return host->len < local.len || !span_is_nocase((struct span){ end - local.len, local.len }, local.at);
 }
 
 bool access_is_stranger(const struct access *a, const struct http1_request *r)
 {
-    struct span host = http1_field(r->fields, r->count, "host");
-    if (a->any_host || !is_public_name(host))
+    struct span host = r->host;
+    if (a->any_host || !host.len || !is_public_name(&host))
         return false;
-    const char *port = memchr(host.at, ':', host.len);
-    host.len = port ? (size_t)(port - host.at) : host.len;
     for (unsigned i = 0; i < a->host_count; i++)
         if (span_is_nocase(host, a->hosts[i]))
             return false;

@@ -19,7 +19,7 @@
 #include "base/secret.h"
 #include "io/tls_context.h"
 
-enum { FILE_MAX = 4 * 1024 * 1024, FILES_MAX = 1024, STEP = 16 * 1024 };
+enum { FILE_MAX = 4 * 1024 * 1024, FILES_MAX = 1024, STEP = 16 * 1024, ASKED = 4096 };
 
 /* What the settings amount to, once all files are read. */
 struct material {
@@ -294,6 +294,7 @@ static void set_client(SSL_CTX *ctx, const struct tls_settings *s)
     /* A probe tests the whole handshake, so no session is used twice. */
     SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
     SSL_CTX_set_verify(ctx, s->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+    SSL_CTX_set_max_send_fragment(ctx, ASKED); /* its buffers stay small: many attempts run at once */
     tls_record_chains(ctx);
 }
 
