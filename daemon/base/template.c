@@ -60,6 +60,13 @@ static const char *end_literal(struct parser *p)
     return len ? add(p, (struct template_piece){ .text = p->text + p->literal, .len = len, .in_string = p->in_string }) : NULL;
 }
 
+/* A hostile value there would be another member; a number or a list is no JSON at all. */
+static const char *refuse_key(const struct parser *p)
+{
+    const char *rest = p->text + p->at;
+    return rest[strspn(rest, " \t\r\n")] == ':' ? "a member's name cannot hold a placeholder" : NULL;
+}
+
 static const char *placeholder(struct parser *p)
 {
     const char *wrong = end_literal(p), *start = p->text + p->at + 2, *end = p->text + p->len, *stop = start;
@@ -76,6 +83,8 @@ static const char *placeholder(struct parser *p)
         return unknown(p, start + skip, len);
     p->string_has_name |= p->in_string;
     p->at = p->literal = (size_t)(stop - p->text) + 2;
+    if (!wrong && !p->in_string)
+        wrong = refuse_key(p);
     return wrong ? wrong : add(p, (struct template_piece){ .name = (unsigned)name, .in_string = p->in_string });
 }
 
@@ -85,10 +94,7 @@ static const char *quote(struct parser *p)
     if (p->in_string)
         p->string_has_name = false;
     p->at++;
-    const char *rest = p->text + p->at;
-    if (!p->in_string && p->string_has_name && rest[strspn(rest, " \t\r\n")] == ':')
-        return "a member's name cannot hold a placeholder";
-    return NULL;
+    return !p->in_string && p->string_has_name ? refuse_key(p) : NULL;
 }
 
 static const char *step(struct parser *p)

@@ -89,6 +89,8 @@ TEST(bad_templates_are_refused_when_they_are_read)
     GIVES("{", "! this is no JSON");
     GIVES("{\"{{title}}\": 1}", "! a member's name cannot hold a placeholder");
     GIVES("{\"a{{title}}\"  : 1}", "! a member's name cannot hold a placeholder");
+    GIVES("{ {{count}}: 1}", "! a member's name cannot hold a placeholder");
+    GIVES("{\"a\": 1, {{title}} : 1}", "! a member's name cannot hold a placeholder");
     GIVES("{{{title}}: 1}", "! ");
     GIVES("{\"a\": {{title}}", "! this is no JSON");
     GIVES("{\"a\": 1{{count}}}", "! this is no JSON");
