@@ -63,7 +63,8 @@ static enum vital_class read_status(const char **text)
 }
 
 /* A sender whom nobody could hear was not silent. Whoever waited for us through the first standstill since its beat may need a whole
- * period to come again; a further one only does not count, so that a dead sender shows even if we stand still again and again. */
+ * period to come again; a further one only does not count, so that a dead sender shows even if we stand still again and again.
+ * To be called before the clock is read: this may be where the standstill is noticed, and `from` lies at its end then. */
 static void excuse(struct vital_probe *p)
 {
     struct heartbeat *h = p->priv;
@@ -89,8 +90,8 @@ static void receive(struct vital_probe *p, const char *text, size_t len)
     judge_line(line, sizeof line, text, len);
     message += strspn(message, " ");
     enum vital_class class = read_status(&message);
-    uint64_t now = vital_now(p);
     excuse(p);
+    uint64_t now = vital_now(p);
     bool news = !h->last || class != h->class || now - h->from > ((const struct heartbeat_conf *)p->conf)->max_silence;
     h->class = class;
     h->last = now;
@@ -163,8 +164,8 @@ static void start(struct vital_probe *p)
 {
     const struct heartbeat_conf *c = p->conf;
     struct heartbeat *h = p->priv;
-    uint64_t now = vital_now(p), grace = c->grace ? c->grace : c->max_silence;
     excuse(p);
+    uint64_t now = vital_now(p), grace = c->grace ? c->grace : c->max_silence;
     if (!h->from)
         count_from(h, now);
     uint64_t since = now - h->from, allowed = h->last ? c->max_silence : grace;

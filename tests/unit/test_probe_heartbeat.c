@@ -83,6 +83,20 @@ TEST(our_own_standstill_is_nobody_elses_silence)
     fake_end();
 }
 
+TEST(a_standstill_that_is_noticed_only_now_is_excused_too)
+{
+    fake_probe(&heartbeat_module, "max_silence", "30s", NULL);
+    beat("");
+    attempt(VITAL_PASS, VITAL_R_OK);
+    fake.stands = 54 * USEC_S;
+    attempt(VITAL_PASS, VITAL_R_OK);
+    CHECK_TEXT(fake.text, "last beat 54s ago, and vitald itself stood still for 54s of it");
+    fake.stands = 54 * USEC_S;
+    beat("");
+    CHECK_INT(fake.nudges, 1);
+    fake_end();
+}
+
 TEST(a_dead_sender_shows_though_we_stand_still_again_and_again)
 {
     fake_probe(&heartbeat_module, "max_silence", "30s", NULL);
