@@ -33,14 +33,15 @@ static int check_configuration(const struct args *a)
     if (conf)
         conf_lint(conf, &d);
     unsigned errors = d.errors, warnings = d.warnings;
+    bool good = conf && !errors;
     print_findings(&d);
-    if (!conf || errors)
+    if (!good)
         printf("%u error%s, %u warning%s\n", errors, errors == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s");
     else
         printf("configuration is good: %u probe%s, %u groups, %u warning%s\n", conf->probe_count, conf->probe_count == 1 ? "" : "s", conf->group_count, warnings,
                warnings == 1 ? "" : "s");
     conf_free(conf);
-    return told(errors ? 1 : 0);
+    return told(good ? 0 : 1);
 }
 
 static int print_buffer(struct buf *out, bool good)

@@ -134,15 +134,27 @@ static void read_networks(struct build *b, const struct node *map, const struct 
     l->access.network_count = texts->count;
 }
 
+static bool is_host(const char *name)
+{
+    size_t len = strlen(name);
+    return len && name[len - 1] != '.' && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == len;
+}
+
 /* A page in a browser makes its own name mean the loopback, and then reads what is there as if it were its own. */
-static void read_hosts(const struct vital_list *names, struct conf_listen *l)
+static void read_hosts(struct build *b, const struct node *map, const struct vital_list *names, struct conf_listen *l)
 {
     struct conf_access *a = &l->access;
+    const struct node *n = map_find(map, "hosts");
     a->hosts = names->items;
     a->host_count = names->count;
     a->any_host = !names->count && (a->settings.cert || !l->address || l->address->unix_path || !build_is_loopback(l->address));
-    for (uint32_t i = 0; i < names->count; i++)
-        a->any_host |= !strcmp(a->hosts[i], "*");
+    for (uint32_t i = 0; i < names->count; i++) {
+        bool every = !strcmp(a->hosts[i], "*");
+        a->any_host |= every;
+        if (!every && !is_host(a->hosts[i]))
+            diag_add(b->diag, DIAG_ERROR, n->kind == NODE_LIST ? n->items[i]->place : n->place,
+                     "`hosts`: \"%s\" would never be asked for: write a name alone, as in status.example.com, or \"*\" for all", a->hosts[i]);
+    }
 }
 
 void access_read(struct build *b, const struct node *map, const struct access_rows *r, struct conf_listen *l)
@@ -152,6 +164,6 @@ void access_read(struct build *b, const struct node *map, const struct access_ro
     read_tokens(b, map, &r->tokens, a);
     read_open(b, map, &r->open, a);
     read_networks(b, map, &r->allow, l);
-    read_hosts(&r->hosts, l);
+    read_hosts(b, map, &r->hosts, l);
     a->reread = r->reread;
 }

@@ -66,7 +66,7 @@ static void give_refusal(struct asking *k)
 {
     const struct asker *a = k->asker;
     if (a->stranger && !a->by_token) {
-        give_error(k, 403, NULL, "by this name only verdicts are told here: ask by address, or add it to the listener's `hosts`\n");
+        give_error(k, 403, NULL, "by the name in Host only verdicts are told here: ask by address, or add that name to the listener's `hosts`, see vitald.yaml(5)\n");
         return;
     }
     k->reply->refused = true;
