@@ -24,7 +24,7 @@ static void random_policy(struct conf_probe *c)
         c->max_age = between(USEC_S, 3 * c->interval); /* often stale */
     c->on_edge = one_in(2) ? EDGE_CONFIRM : EDGE_HASTEN;
     c->shared = one_in(3);
-    c->initial = one_in(8) ? (enum conf_initial)between(INITIAL_UP, INITIAL_DOWN) : INITIAL_FIRST;
+    c->initial = !one_in(8) ? INITIAL_FIRST : one_in(2) ? INITIAL_UP : INITIAL_DOWN;
 }
 
 static void random_name(struct name *n)
