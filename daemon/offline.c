@@ -23,7 +23,10 @@ static void print_findings(struct diag *d)
 /* What nobody could read is no success. */
 static int told(int code)
 {
-    return fflush(stdout) || ferror(stdout) ? 1 : code;
+    if (!fflush(stdout) && !ferror(stdout))
+        return code;
+    fputs("vitald: standard output did not take all of it: is its disk full, or its reader gone?\n", stderr);
+    return 1;
 }
 
 static int check_configuration(const struct args *a)

@@ -124,7 +124,10 @@ static bool asks_for(int argc, char *const *argv, const char *full, char letter)
 /* What nobody could read is no success: the disk is full, the pipe is closed. */
 static int when_told(int code)
 {
-    return !term_told() && code == EXIT_OK ? EXIT_NO : code;
+    if (term_told())
+        return code;
+    term_error("standard output did not take all of it: is its disk full, or its reader gone?");
+    return code == EXIT_OK ? EXIT_NO : code;
 }
 
 /* argv: all words but the command's name. */

@@ -439,4 +439,5 @@ def test_as_many_clients_as_there_may_be(tmp_path):
 def test_what_could_not_be_printed_is_no_success(words):
     """A full disk; more of it than the stream keeps, and less."""
     with open("/dev/full", "w") as full:
-        assert subprocess.run([f"{BUILD}/{words[0]}", *words[1:]], stdout=full, stderr=subprocess.DEVNULL).returncode == 1
+        done = subprocess.run([f"{BUILD}/{words[0]}", *words[1:]], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and done.stderr == f"{words[0]}: standard output did not take all of it: is its disk full, or its reader gone?\n"
