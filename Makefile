@@ -98,7 +98,7 @@ $(B)/obj/page_assets.o: $(B)/obj/page_assets.c
 $(B)/static/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(filter-out -fPIE,$(BASE)) -ffunction-sections $(WARN) $(INCL) -DVITALCTL_STATIC $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(filter-out -fPIE,$(BASE)) $(WARN) $(INCL) -DVITALCTL_STATIC $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # What an installed program knows of its prefix. The archive has the one of the first build; what is installed is linked with its own.
 AT := $(B)/at$(subst /,-,$(prefix)$(sysconfdir))
@@ -135,7 +135,7 @@ $(B)/modules/%.so: probes/%.c Makefile
 	@mkdir -p $(@D) $(B)/obj
 	$(call say,MODULE)
 	$(Q)$(CC) $(filter-out -fPIE,$(BASE)) -fPIC -fvisibility=hidden $(WARN) $(HARD) -Iprobes $(CFLAGS) -MMD -MP -MF $(B)/obj/$*.so.d \
-	    -shared -o $@ $(filter %.c,$^) -Wl,-z,relro,-z,now $(EACH) $(EACH_MODULE) $(libs_$*)
+	    -shared -o $@ $(filter %.c,$^) -Wl,--gc-sections,-z,relro,-z,now $(EACH) $(EACH_MODULE) $(libs_$*)
 
 # The parts of a heavy module, and what all of them share, are compiled into it, and into its unit test: they are not in the archive.
 tests_of = $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_probe_$(1).c tests/unit/test_probe_$(1)_*.c))
