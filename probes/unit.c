@@ -131,7 +131,7 @@ static const struct vital_module unit_module = {
         "`transition_limit`; one that ended and waits to be started again fails. A service of Type=oneshot whose last run succeeded may be "
         "inactive (`oneshot`).\n\n"
         "systemd tells on the system bus when a unit changes, so that a service that dies shows at once and not at the next interval. Without a system "
-        "bus the probe fails as not_available and looks for one now and then. In a container there is usually none: check the service itself there.",
+        "bus the probe fails as not_available, and each attempt looks for one. In a container there is usually none: check the service itself there.",
     .opts = unit_opts,
     .numbers = unit_numbers,
     .conf_size = sizeof(struct unit_conf),

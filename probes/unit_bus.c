@@ -10,8 +10,7 @@
 #define MANAGER "org.freedesktop.systemd1"
 #define MANAGER_PATH "/org/freedesktop/systemd1"
 #define MANAGER_FACE MANAGER ".Manager"
-#define PAUSE_FIRST 1000000u
-#define PAUSE_MOST 30000000u
+
 enum { STEPS = 64 };                     /* messages a turn: a chatty bus costs only itself */
 
 static struct unit_bus *link_of(struct vital_probe *p)
@@ -83,7 +82,6 @@ static void lose(struct vital_probe *p, int error)
 {
     struct unit_bus *b = link_of(p);
     unit_bus_close(p);
-    b->retry_at = 0;                     /* the first try again may be at once */
     b->edge = true;
     fail(b, VITAL_R_CLOSED, "the connection to the system bus was lost", strerror(-error));
 }
@@ -172,14 +170,6 @@ static void follow(struct vital_probe *p, const char *name)
 
 /* ---- coming and going ---- */
 
-static void pause_longer(struct vital_probe *p, struct unit_bus *b)
-{
-    b->pause = b->pause ? b->pause * 2 : PAUSE_FIRST;
-    if (b->pause > PAUSE_MOST)
-        b->pause = PAUSE_MOST;
-    b->retry_at = vital_now(p) + b->pause;
-}
-
 bool unit_bus_open(struct vital_probe *p)
 {
     const struct unit_conf *c = p->conf;
@@ -187,12 +177,9 @@ bool unit_bus_open(struct vital_probe *p)
     char full[UNIT_NAME_MAX];
     if (b->bus)
         return true;
-    if (vital_now(p) < b->retry_at)
-        return false;
     int rc = sd_bus_open_system(&b->bus); /* connects and returns: the greeting is pump()'s business */
     if (rc < 0) {
         b->bus = NULL;
-        pause_longer(p, b);
         b->error = VITAL_R_OK;
         fail(b, VITAL_R_NOT_AVAILABLE, "there is no system bus to ask systemd on", strerror(-rc));
         return false;
@@ -345,7 +332,6 @@ static int on_list(sd_bus_message *m, void *arg, sd_bus_error *error)
         b->units[i].load[0] = '\0';
     while (sd_bus_message_read(m, "(ssssssouso)", &r.name, NULL, &r.load, &r.active, &r.sub, NULL, &r.path, NULL, NULL, NULL) > 0)
         take_row(p, &r);
-    b->pause = 0;
     b->answered = !b->waiting;
     return 0;
 }

@@ -48,13 +48,12 @@ struct unit_bus {
     bool answered;                       /* all that was asked is here */
     enum vital_reason error;             /* of the question; OK = none */
     char error_text[256];
-    uint64_t retry_at, pause;
     struct unit_state units[UNITS_MAX];  /* in the order of the configuration */
 };
 
 struct unit { struct unit_bus link; };
 
-bool unit_bus_open(struct vital_probe *);                /* false: error says why; not tried again too soon */
+bool unit_bus_open(struct vital_probe *);                /* false: error says why */
 void unit_bus_ask(struct vital_probe *);                 /* unit_answered() comes when all is known */
 void unit_bus_forget(struct vital_probe *);              /* the question; a connection that never came up goes with it */
 void unit_bus_close(struct vital_probe *);

@@ -262,9 +262,13 @@ def test_no_bus_then_a_bus_then_none(bus):
         bus.stop("daemon")
         d.wait_outcome("app", class_="fail")
         bus.stop()
+        failed = d.probe("app")["attempts"]["fail"]
+        wait_for(lambda: d.probe("app")["attempts"]["fail"] > failed + 15, "a bus that is away for long")
         bus.start().start_fake()
         bus.say("quiet app.service active running simple success 0")
-        d.wait_state("app", "up", timeout=40)
+        failed = d.probe("app")["attempts"]["fail"]
+        d.wait_state("app", "up")
+        assert d.probe("app")["attempts"]["fail"] <= failed + 2, "the next attempt finds it"
         assert d.fds() <= fds + 2
 
 
