@@ -263,7 +263,7 @@ def test_no_bus_then_a_bus_then_none(bus):
         d.wait_outcome("app", class_="fail")
         bus.stop()
         failed = d.probe("app")["attempts"]["fail"]
-        wait_for(lambda: d.probe("app")["attempts"]["fail"] > failed + 15, "a bus that is away for long")
+        wait_for(lambda: d.probe("app")["attempts"]["fail"] > failed + 8, "a bus that is away for a while")
         bus.start().start_fake()
         bus.say("quiet app.service active running simple success 0")
         failed = d.probe("app")["attempts"]["fail"]
