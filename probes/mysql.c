@@ -12,6 +12,10 @@
 /* All jobs that were submitted and are not wiped, of all probes: who holds the threads is asked when one finds none free. */
 static struct mysql_job *jobs;
 
+/* The last ones that held a thread until after their deadline and got no answer. */
+static struct hung { char where[MYSQL_WHERE]; uint64_t from, to; } hung[2 * MYSQL_THREADS];
+static unsigned hung_next;
+
 /* ---- the job block: pages of its own, left out of core dumps, for there is a password in it ----------------- */
 
 static const char *keep(struct mysql_job *j, const char *text)
@@ -70,9 +74,21 @@ static struct mysql_job *job_new(struct vital_probe *p)
     return j;
 }
 
+static void note_hung(const struct mysql_job *j)
+{
+    uint64_t now = mysql_clock();
+    if (!j->started || j->seen.complete || j->deadline > now)
+        return;
+    struct hung *h = &hung[hung_next++ % (2 * MYSQL_THREADS)];
+    snprintf(h->where, sizeof h->where, "%s", j->where);
+    h->from = j->started;
+    h->to = now;
+}
+
 static void job_wipe(void *block)
 {
     struct mysql_job *j = block;
+    note_hung(j);
     if (j->mine)
         *j->mine = NULL;
     struct mysql_job **at = &jobs;
@@ -117,6 +133,18 @@ static bool holds_a_thread(const struct mysql_job *j, const struct mysql_job *mi
     return j != mine && j->started && j->started <= half_time(mine);
 }
 
+/* The same of one that is over: threads may change hands while we wait, from one that hangs to the next. */
+static bool held_a_thread(const struct mysql_job *mine)
+{
+    for (unsigned i = 0; i < 2 * MYSQL_THREADS; i++) {
+        const struct hung *h = &hung[i];
+        uint64_t from = h->from > mine->submitted ? h->from : mine->submitted;
+        if (!strcmp(h->where, mine->where) && h->to > from && h->to - from >= (mine->deadline - mine->submitted) / 2)
+            return true;
+    }
+    return false;
+}
+
 /* What is missing at the end is then not the server's fault. */
 static bool was_left_waiting(const struct mysql_job *j)
 {
@@ -144,6 +172,8 @@ static void end_without_thread(struct vital_probe *p, const struct mysql_job *mi
         vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: %s for its answer to %s, so that no helper thread was left for this one", mine->where,
                      count > 1 ? "other attempts still wait" : "another attempt still waits",
                      same->stage < MYSQL_QUERY ? mysql_stage_text(c, same->stage, name, sizeof name) : "a query");
+    else if (held_a_thread(mine))
+        vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: other attempts got no answer and held the helper threads too long for this one", mine->where);
     else if (other)
         vital_finish(p, VITAL_INTERNAL, VITAL_R_NO_THREAD, "all %d helper threads are held by attempts that get no answer, as from %s", MYSQL_THREADS, other->where);
     else

@@ -374,6 +374,38 @@ TEST(threads_held_by_another_server_tell_nothing_of_this_one)
     held_by("db9:3306", VITAL_INTERNAL, VITAL_R_NO_THREAD, "held by attempts that get no answer, as from db9:3306");
 }
 
+/* Another probe's attempt hung, and its thread went to a third one while ours waited, for `waited` of its two seconds. */
+static void passed_on(const char *where, uint64_t waited, enum vital_class class, enum vital_reason reason, const char *text)
+{
+    fake_probe(vital_module, URL, NULL);
+    fake_start();
+    struct vital_io *io = fake_io(FAKE_JOB);
+    struct mysql_job *other = io->block;
+    other->started = other->submitted = mysql_clock() - 4000000;
+    other->deadline = other->submitted + 2000000;
+    snprintf(other->where, sizeof other->where, "%s", where);
+    other->mine = NULL;
+    ((struct mysql *)fake.probe.priv)->job = NULL;
+    io->kept = true;
+    fake_pass_time(3000000);
+    fake_start();
+    struct mysql_job *mine = fake_io(FAKE_JOB)->block;
+    mine->submitted = mysql_clock() - waited;
+    mine->deadline = mine->submitted + 2000000;
+    io->open = false;
+    io->job->wipe(io->block);
+    fake_pass_time(1995000);
+    expect(class, reason, text);
+    fake_end();
+}
+
+TEST(a_thread_that_changed_hands_tells_of_the_server_that_held_it)
+{
+    passed_on("db8:3306", 1900000, VITAL_INTERNAL, VITAL_R_NO_THREAD, "none of the 2 helper threads");
+    passed_on("db1:3307", 500000, VITAL_INTERNAL, VITAL_R_NO_THREAD, "none of the 2 helper threads");
+    passed_on("db1:3307", 1900000, VITAL_FAIL, VITAL_R_TIMEOUT, "db1:3307: other attempts got no answer and held the helper threads");
+}
+
 TEST(what_was_waited_for_is_said)
 {
     fake_probe(vital_module, URL, NULL);
