@@ -7,13 +7,16 @@
 #include "mysql_parts.h"
 
 #define RETRY 20000         /* usec: how often it is looked whether the last attempt's thread is free */
+#define RETRY_SERVER 5000   /* and whether the server has one free: mostly it has within milliseconds */
 #define MARGIN 10000        /* usec: so much before the deadline we say ourselves what was waited for */
 
 /* All jobs that were submitted and are not wiped, of all probes: who holds the threads is asked when one finds none free. */
 static struct mysql_job *jobs;
 
+enum { HUNG = 2 * MYSQL_THREADS };
+
 /* The last ones that held a thread until after their deadline and got no answer. */
-static struct hung { char where[MYSQL_WHERE]; uint64_t from, to; } hung[2 * MYSQL_THREADS];
+static struct hung { char where[MYSQL_WHERE]; uint64_t from, to; } hung[HUNG];
 static unsigned hung_next;
 
 /* ---- the job block: pages of its own, left out of core dumps, for there is a password in it ----------------- */
@@ -79,7 +82,7 @@ static void note_hung(const struct mysql_job *j)
     uint64_t now = mysql_clock();
     if (!j->started || j->seen.complete || j->deadline > now)
         return;
-    struct hung *h = &hung[hung_next++ % (2 * MYSQL_THREADS)];
+    struct hung *h = &hung[hung_next++ % HUNG];
     snprintf(h->where, sizeof h->where, "%s", j->where);
     h->from = j->started;
     h->to = now;
@@ -127,41 +130,44 @@ static uint64_t half_time(const struct mysql_job *j)
     return j->submitted + (j->deadline - j->submitted) / 2;
 }
 
-/* One that has held a thread for half of the attempt's time or longer: no answer takes that long. */
-static bool holds_a_thread(const struct mysql_job *j, const struct mysql_job *mine)
-{
-    return j != mine && j->started && j->started <= half_time(mine);
-}
-
-/* The same of one that is over: threads may change hands while we wait, from one that hangs to the next. */
-static bool held_a_thread(const struct mysql_job *mine)
-{
-    for (unsigned i = 0; i < 2 * MYSQL_THREADS; i++) {
-        const struct hung *h = &hung[i];
-        uint64_t from = h->from > mine->submitted ? h->from : mine->submitted;
-        if (!strcmp(h->where, mine->where) && h->to > from && h->to - from >= (mine->deadline - mine->submitted) / 2)
-            return true;
-    }
-    return false;
-}
-
 /* What is missing at the end is then not the server's fault. */
 static bool was_left_waiting(const struct mysql_job *j)
 {
     return j->stage == MYSQL_QUEUED || (j->deadline >= mysql_clock() && j->started > half_time(j));
 }
 
+/* Who waits for a thread: for which server, since when, and when half of its time is over. */
+struct waiting { char where[MYSQL_WHERE]; const struct mysql_job *mine; uint64_t from, half; };
+
+/* One that has held a thread for half of the attempt's time or longer: no answer takes that long. */
+static bool holds_a_thread(const struct mysql_job *j, const struct waiting *w)
+{
+    return j != w->mine && j->started && j->started <= w->half;
+}
+
+/* The same of one that is over: threads may change hands while we wait, from one that hangs to the next. */
+static bool held_a_thread(const struct waiting *w)
+{
+    for (unsigned i = 0; i < HUNG; i++) {
+        const struct hung *h = &hung[i];
+        uint64_t from = h->from > w->from ? h->from : w->from;
+        if (!strcmp(h->where, w->where) && h->to > from && h->to - from >= w->half - w->from)
+            return true;
+    }
+    return false;
+}
+
 /* No thread was free. That is our own trouble, unless it is this very server that holds them: then it hangs. */
-static void end_without_thread(struct vital_probe *p, const struct mysql_job *mine)
+static void end_without_thread(struct vital_probe *p, const struct waiting *w)
 {
     const struct mysql_conf *c = p->conf;
     const struct mysql_job *same = NULL, *other = NULL;
     char name[64];
     unsigned count = 0;     /* of those at the same server */
     for (const struct mysql_job *j = jobs; j; j = j->next) {
-        if (!holds_a_thread(j, mine))
+        if (!holds_a_thread(j, w))
             continue;
-        if (!strcmp(j->where, mine->where)) {
+        if (!strcmp(j->where, w->where)) {
             same = j;
             count++;
         } else {
@@ -169,15 +175,23 @@ static void end_without_thread(struct vital_probe *p, const struct mysql_job *mi
         }
     }
     if (same)
-        vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: %s for its answer to %s, so that no helper thread was left for this one", mine->where,
+        vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: %s for its answer to %s, so that no helper thread was left for this one", w->where,
                      count > 1 ? "other attempts still wait" : "another attempt still waits",
                      same->stage < MYSQL_QUERY ? mysql_stage_text(c, same->stage, name, sizeof name) : "a query");
-    else if (held_a_thread(mine))
-        vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: other attempts got no answer and held the helper threads too long for this one", mine->where);
+    else if (held_a_thread(w))
+        vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: other attempts got no answer and held the helper threads too long for this one", w->where);
     else if (other)
         vital_finish(p, VITAL_INTERNAL, VITAL_R_NO_THREAD, "all %d helper threads are held by attempts that get no answer, as from %s", MYSQL_THREADS, other->where);
     else
-        vital_finish(p, VITAL_INTERNAL, VITAL_R_NO_THREAD, "none of the %d helper threads was free in time: there are too many probes of this type", MYSQL_THREADS);
+        vital_finish(p, VITAL_INTERNAL, VITAL_R_NO_THREAD, "none of the helper threads, %d for one server, was free in time: there are too many probes of it",
+                     MYSQL_SERVER_THREADS);
+}
+
+static void end_of_job_without_thread(struct vital_probe *p, const struct mysql_job *j)
+{
+    struct waiting w = { .mine = j, .from = j->submitted, .half = half_time(j) };
+    memcpy(w.where, j->where, sizeof w.where);
+    end_without_thread(p, &w);
 }
 
 static void job_done(struct vital_probe *p, void *block)
@@ -187,20 +201,30 @@ static void job_done(struct vital_probe *p, void *block)
     if (j->seen.failed_at == MYSQL_LOGIN && !mysql_socket(c) && mysql_error_is_vague(j->seen.failure.code, j->seen.failure.text))
         ask_why(p);
     else if (!j->seen.complete && !j->seen.failure.code && !j->seen.no_tls)
-        end_without_thread(p, j);
+        end_of_job_without_thread(p, j);
     else
         mysql_judge(p, &j->seen);
 }
 
 static const struct vital_job job = { mysql_job_run, job_done, job_wipe };
 
-/* One thread a probe: a server that hangs would else hold all of them with attempts that were given up. */
+static bool has_free_thread(const struct mysql_conf *c)
+{
+    char where[MYSQL_WHERE];
+    unsigned taken = 0;
+    mysql_where(c, where);
+    for (const struct mysql_job *j = jobs; j; j = j->next)
+        taken += !strcmp(j->where, where);
+    return taken < MYSQL_SERVER_THREADS;
+}
+
+/* One thread a probe, and few a server: one that hangs would else hold all of them with attempts that were given up. */
 static void begin(struct vital_probe *p, void *arg)
 {
     (void)arg;
     struct mysql *m = p->priv;
-    if (m->job) {
-        p->host->timer(p, RETRY, begin, NULL);
+    if (m->job || !has_free_thread(p->conf)) {
+        p->host->timer(p, m->job ? RETRY : RETRY_SERVER, begin, NULL);
         return;
     }
     struct mysql_job *j = job_new(p);
@@ -215,6 +239,15 @@ static void begin(struct vital_probe *p, void *arg)
     p->host->submit(p, &job, j);
 }
 
+static void end_unsubmitted(struct vital_probe *p, const char *where)
+{
+    const struct mysql *m = p->priv;
+    uint64_t from = mysql_clock() - m->allowed;
+    struct waiting w = { .from = from, .half = from + m->allowed / 2 };
+    memcpy(w.where, where, sizeof w.where);
+    end_without_thread(p, &w);
+}
+
 /* The engine would only say "no answer": we know what was waited for. */
 static void give_up(struct vital_probe *p, void *arg)
 {
@@ -226,10 +259,12 @@ static void give_up(struct vital_probe *p, void *arg)
         return;
     mysql_where(c, where);
     found_span((double)m->allowed, span);
-    if (!m->job)
+    if (!m->job && !has_free_thread(c))
+        end_unsubmitted(p, where);
+    else if (!m->job)
         vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: no connection within %s", where, span);
     else if (was_left_waiting(m->job))
-        end_without_thread(p, m->job);
+        end_of_job_without_thread(p, m->job);
     else if (m->job->deadline < mysql_clock())
         vital_finish(p, VITAL_FAIL, VITAL_R_TIMEOUT, "%s: %s of an earlier attempt still hangs", where,
                      mysql_stage_text(c, m->job->stage, name, sizeof name));
@@ -270,9 +305,9 @@ static const struct vital_module mysql_module = {
         "says that access is denied.\n\n"
         "Accounts of MySQL 8 and later use caching_sha2_password by default. It works over TLS and unix sockets, and without TLS by a key that the server sends; "
         "set `sslmode`, so that nobody in between can send his own. Login methods that show the password to the server are refused.\n\n"
-        "The library blocks, so its calls are made by helper threads, 2 for all probes of this type, and one probe never holds more than one. The name is resolved "
+        "The library blocks, so its calls are made by helper threads, up to 8 for all probes of this type, 2 for one server, and one probe never holds more than one. The name is resolved "
         "there too, by the system. Timeouts of the library are whole seconds: the verdict comes at the probe's `timeout`, the thread may be held "
-        "up to a second longer. When all threads are held by a server that does not answer, all probes of that server fail (timeout); those of other servers say so (no_thread) and keep their state.\n\n"
+        "up to a second longer. When its threads are held by a server that does not answer, all probes of that server fail (timeout), and others have theirs; only when four servers or more hang at once may those of another find none, say so (no_thread) and keep their state until it is stale.\n\n"
         "`localhost` is TCP, as every other name; for the unix socket write `socket` or unix:/path. No my.cnf is read and no MYSQL_ variable of the environment "
         "counts.\n\n"
         "`queries` run in a session that is read-only, and the server ends them at the attempt's timeout (on MySQL only SELECT). A query may answer 10000 rows "

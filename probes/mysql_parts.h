@@ -19,7 +19,8 @@ enum {
     MYSQL_CHANNELS_MAX = 16,
     MYSQL_ROWS_MAX = 10000,         /* of a query of the user's; more end the conversation */
     MYSQL_VALUE_MAX = 1024,
-    MYSQL_THREADS = 2,
+    MYSQL_THREADS = 8,              /* started when they are needed */
+    MYSQL_SERVER_THREADS = 2,       /* that attempts at one server may hold: one that hangs takes none from the others */
     MYSQL_WHERE = 160,
 };
 

@@ -330,7 +330,7 @@ def test_hang_kill_and_the_way_back(primary, replica):
             wait_for(lambda: v.probe("well")["attempts"]["pass"] > seen + 1, "the healthy one gets a thread")
             assert v.probe("well")["state"] == "up"
             threads = [open(f"/proc/{v.pid}/task/{t}/comm").read().strip() for t in os.listdir(f"/proc/{v.pid}/task")]
-            assert threads.count("mysql") <= 2, threads
+            assert threads.count("mysql") <= 4, threads      # two a server
             assert not [n for n in hung if v.probe(n)["attempts"]["internal"]], "who finds no thread knows why"
         finally:
             replica.signal(signal.SIGCONT)

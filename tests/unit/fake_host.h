@@ -25,7 +25,7 @@
 #include "vital_probe.h"
 
 enum fake_kind { FAKE_STREAM, FAKE_TIMER, FAKE_WATCH, FAKE_RESOLVE, FAKE_FILE, FAKE_CHILD, FAKE_JOB };
-enum { FAKE_IOS = 256, FAKE_NUMBERS = 128 };
+enum { FAKE_IOS = 1024, FAKE_NUMBERS = 128 };
 
 struct vital_regex { pcre2_code *code; };
 struct vital_tls { int unused; };

@@ -337,14 +337,13 @@ TEST(no_free_thread_is_our_own_trouble)
     fake_probe(vital_module, URL, NULL);
     fake_start();
     fake_pass_time(1995000);
-    expect(VITAL_INTERNAL, VITAL_R_NO_THREAD, "none of the 2 helper threads");
+    expect(VITAL_INTERNAL, VITAL_R_NO_THREAD, "none of the helper threads, 2 for one server, was free");
     fake_end();
 }
 
-/* Another probe's attempt has a thread since before this one began; where it asks is all that differs. */
-static void held_by(const char *where, enum vital_class class, enum vital_reason reason, const char *text)
+/* Another probe's attempt has a thread and keeps it. */
+static struct vital_io *hold(const char *where)
 {
-    fake_probe(vital_module, URL, NULL);
     fake_start();
     struct vital_io *io = fake_io(FAKE_JOB);
     struct mysql_job *other = io->block;
@@ -355,12 +354,48 @@ static void held_by(const char *where, enum vital_class class, enum vital_reason
     ((struct mysql *)fake.probe.priv)->job = NULL;
     io->kept = true;
     fake_pass_time(3000000);
+    return io;
+}
+
+static void give_back(struct vital_io *io)
+{
+    io->open = false;
+    io->job->wipe(io->block);
+}
+
+/* It has it since before this attempt began; where it asks is all that differs. */
+static void held_by(const char *where, enum vital_class class, enum vital_reason reason, const char *text)
+{
+    fake_probe(vital_module, URL, NULL);
+    struct vital_io *io = hold(where);
+    struct mysql_job *other = io->block;
     fake_start();
     ((struct mysql_job *)fake_io(FAKE_JOB)->block)->submitted = other->submitted;
     fake_pass_time(1995000);
     expect(class, reason, text);
-    io->open = false;
-    io->job->wipe(io->block);
+    give_back(io);
+    fake_end();
+}
+
+TEST(a_server_that_hangs_leaves_threads_to_others)
+{
+    fake_probe(vital_module, URL, NULL);
+    struct vital_io *here = hold("db1:3307"), *there = hold("db9:3306"), *here_too = hold("db1:3307");
+    fake_start();
+    CHECK(fake_find(FAKE_JOB) == here_too);      /* ours waits */
+    ((struct mysql_job *)here->block)->started -= 3000000;
+    ((struct mysql_job *)here_too->block)->started -= 3000000;
+    fake_pass_time(1995000);
+    expect(VITAL_FAIL, VITAL_R_TIMEOUT, "db1:3307: other attempts still wait for its answer to the login, so that no helper thread was left");
+    fake_start();
+    give_back(here);
+    fake_pass_time(5000);
+    CHECK(fake_find(FAKE_JOB) != here_too);
+    well();
+    thread_answers(fake_io(FAKE_JOB));
+    expect(VITAL_PASS, VITAL_R_OK, "MariaDB");
+    give_back(there);
+    give_back(here_too);
     fake_end();
 }
 
@@ -406,12 +441,12 @@ TEST(a_thread_that_changed_hands_tells_of_the_server_that_held_it)
 
 TEST(a_thread_that_changed_hands_tells_nothing_of_another_server)
 {
-    passed_on("db8:3306", 1900000, VITAL_INTERNAL, VITAL_R_NO_THREAD, "none of the 2 helper threads");
+    passed_on("db8:3306", 1900000, VITAL_INTERNAL, VITAL_R_NO_THREAD, "none of the helper threads, 2 for one server, was free");
 }
 
 TEST(a_thread_that_changed_hands_early_tells_nothing)
 {
-    passed_on("db1:3307", 500000, VITAL_INTERNAL, VITAL_R_NO_THREAD, "none of the 2 helper threads");
+    passed_on("db1:3307", 500000, VITAL_INTERNAL, VITAL_R_NO_THREAD, "none of the helper threads, 2 for one server, was free");
 }
 
 TEST(what_was_waited_for_is_said)
@@ -475,7 +510,7 @@ TEST(a_job_that_came_too_late_is_no_pass)
     fake_probe(vital_module, URL, NULL);
     answer = (struct mysql_seen){ .complete = false };
     attempt();
-    expect(VITAL_INTERNAL, VITAL_R_NO_THREAD, "none of the 2 helper threads");
+    expect(VITAL_INTERNAL, VITAL_R_NO_THREAD, "none of the helper threads, 2 for one server, was free");
     fake_end();
 }
 
