@@ -131,7 +131,7 @@ static void inspect(struct reader *r, struct diag_place place, const char *name,
         r->secret = name;
     const char *why = weak_password(password, len, user, user_len);
     if (why)
-        diag_add(r->diag, DIAG_WARNING, place, "the password in %s %s: whoever guesses gets in; set one that is random", name, why);
+        diag_add(r->diag, DIAG_WARNING, place, "the password in %.100s %s: whoever guesses gets in; set one that is random", name, why);
 }
 
 static void read_entry(struct reader *r)
@@ -200,11 +200,11 @@ static void check_access(const struct reader *r, const struct stat *st)
     if (!r->secret || !S_ISREG(st->st_mode))
         return;
     if (st->st_mode & (S_IWGRP | S_IWOTH))
-        diag_add(r->diag, DIAG_WARNING, place, "others than its owner can change this file, which holds %s: chmod 0600 it", r->secret);
+        diag_add(r->diag, DIAG_WARNING, place, "others than its owner can change this file, which holds %.100s: chmod 0600 it", r->secret);
     if (st->st_mode & S_IROTH)
-        diag_add(r->diag, DIAG_WARNING, place, "everybody on this host can read this file, which holds %s: chmod 0600 it", r->secret);
+        diag_add(r->diag, DIAG_WARNING, place, "everybody on this host can read this file, which holds %.100s: chmod 0600 it", r->secret);
     else if (st->st_mode & S_IRGRP && st->st_uid == geteuid())
-        diag_add(r->diag, DIAG_WARNING, place, "its group can read this file, which holds %s: chmod 0600 it", r->secret);
+        diag_add(r->diag, DIAG_WARNING, place, "its group can read this file, which holds %.100s: chmod 0600 it", r->secret);
 }
 
 void environ_read(struct environment *env, const char *path, struct diag *d)

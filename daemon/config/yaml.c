@@ -120,6 +120,8 @@ static bool key_refused(struct reader *r, const struct node *map, const char *ke
         diag_add(r->diag, DIAG_ERROR, place, "merge keys (<<) are not supported: use `defaults:`");
     else if (!*key)
         diag_add(r->diag, DIAG_ERROR, place, "a key is empty");
+    else if (strlen(key) > YAML_KEY)
+        diag_add(r->diag, DIAG_ERROR, place, "a key is longer than %d bytes: `%.40s...`", YAML_KEY, key);
     else if (first)
         diag_add(r->diag, DIAG_ERROR, place, "duplicate key `%s`: it is already at %u:%u, remove one of them", key,
                  first->place.line, first->place.column);

@@ -11,6 +11,7 @@ struct diag;
 struct node;
 
 enum { YAML_DEPTH = 16, YAML_BYTES = 64 << 20, YAML_EVENTS = 10000000 };
+enum { YAML_KEY = 255 };     /* bytes: YAML ends a key at 1024 characters, and in a dump one may take four */
 
 /* The root, a map for an empty text; NULL after an error that makes the rest meaningless. Other errors are in diag as
  * well, all of them. `file` is not copied. */

@@ -52,6 +52,9 @@ TEST(says_where_and_what)
     refuses("a: [1, 2\nb: 3\n", "2:2:error: not valid YAML: a ',' or ']' is missing");
     refuses("? [1, 2]\n: x\n", "1:3:error: a key must be text, not a list");
     refuses("\"\": x\n", "1:1:error: a key is empty");
+    char text[300];
+    snprintf(text, sizeof text, "%0256d: x\n", 0);
+    refuses(text, "1:1:error: a key is longer than 255 bytes: `0000000000000000000000000000000000000000...`");
     refuses("a: \"x\\0y\"\n", "1:4:error: text may not contain a NUL character");
     refuses("*x : 1\n", "1:1:error: aliases are not supported (*x)");
     refuses("- *x\n", "1:3:error: aliases are not supported (*x)");
