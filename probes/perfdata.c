@@ -83,7 +83,7 @@ static bool read_unit(struct reader *r, struct perfdata_value *v)
         if (!strcmp(raw, units[i].text)) {
             v->unit = units[i].unit;
             v->value *= units[i].factor;
-            return true;
+            return isfinite(v->value);
         }
     return false;
 }

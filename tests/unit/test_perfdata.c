@@ -52,7 +52,7 @@ TEST(quotes_and_unknowns)
 
 TEST(malformed_values_are_dropped_and_counted)
 {
-    static const char *const bad[] = { "=1", "a", "a=", "a=x", "a=1,5", "a=0x10", "a=nan", "a=inf", "a=1e999", "a=1.2.3", "a=--1", "a=1parsec",
+    static const char *const bad[] = { "=1", "a", "a=", "a=x", "a=1,5", "a=0x10", "a=nan", "a=inf", "a=1e999", "a=1e308KB", "a=1.2.3", "a=--1", "a=1parsec",
                                        "a=1verylongunit", "a=.", "a=1e", "a=99999999999999999999999999999999999999999999999999999999" };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char line[128];
