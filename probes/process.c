@@ -82,14 +82,23 @@ struct scan {
     uint64_t count, zombies, resident, oldest_ticks;
     int64_t pids[WATCH_MAX];
     bool no_user, hidden, unreadable;
+    int lack;                    /* errno: we could not look, for want of descriptors or memory; 0 = we could */
 };
 
-static struct procfs_text read_proc(int64_t pid, const char *file, struct buf *b)
+/* That a process is gone is an answer; that we have no descriptor to look at it is none. */
+static void note_lack(struct scan *s, int error)
+{
+    if (mem_is_short(error))
+        s->lack = error;
+}
+
+static struct procfs_text read_proc(struct scan *s, int64_t pid, const char *file, struct buf *b)
 {
     char path[64];
     buf_reset(b);
     snprintf(path, sizeof path, "/proc/%lld/%s", (long long)pid, file);
     int error = procfs_read(path, b);
+    note_lack(s, error);
     return (struct procfs_text){ b->data, error ? 0 : b->len };
 }
 
@@ -98,32 +107,32 @@ static bool name_fits(const char *want, const char *name)
     return !strcmp(want, name) || (strlen(want) > COMM_MAX && strlen(name) == COMM_MAX && !strncmp(want, name, COMM_MAX));
 }
 
-static bool cmdline_fits(const char *want, int64_t pid, struct buf *b)
+static bool cmdline_fits(struct scan *s, int64_t pid, struct buf *b)
 {
-    struct procfs_text t = read_proc(pid, "cmdline", b);
+    struct procfs_text t = read_proc(s, pid, "cmdline", b);
     for (size_t i = 0; i < t.len; i++)
         if (!b->data[i])
             b->data[i] = ' ';
-    return t.len && memmem(t.at, t.len, want, strlen(want));
+    return t.len && memmem(t.at, t.len, s->cmdline, strlen(s->cmdline));
 }
 
-static bool user_fits(uint64_t want, int64_t pid, struct buf *b)
+static bool user_fits(struct scan *s, uint64_t want, int64_t pid, struct buf *b)
 {
     uint64_t uid;
-    return procfs_key(read_proc(pid, "status", b), "Uid:", &uid) && uid == want;
+    return procfs_key(read_proc(s, pid, "status", b), "Uid:", &uid) && uid == want;
 }
 
 static void look_at(struct scan *s, int64_t pid, uint64_t uid, struct buf *b)
 {
     struct procfs_process process;
-    if (!procfs_stat(read_proc(pid, "stat", b), &process) || (s->name && !name_fits(s->name, process.name)) ||
-        (s->user && !user_fits(uid, pid, b)))
+    if (!procfs_stat(read_proc(s, pid, "stat", b), &process) || (s->name && !name_fits(s->name, process.name)) ||
+        (s->user && !user_fits(s, uid, pid, b)))
         return;
     if (process.state == 'Z' || process.state == 'X') {     /* it has no command line any more */
         s->zombies += !s->cmdline || s->pid;
         return;
     }
-    if (s->cmdline && !cmdline_fits(s->cmdline, pid, b))
+    if (s->cmdline && !cmdline_fits(s, pid, b))
         return;
     if (s->count < WATCH_MAX)
         s->pids[s->count] = pid;
@@ -133,13 +142,14 @@ static void look_at(struct scan *s, int64_t pid, uint64_t uid, struct buf *b)
     s->count++;
 }
 
-static bool find_user(const char *name, uint64_t *uid)
+static bool find_user(struct scan *s, uint64_t *uid)
 {
     char room[4096];
     struct passwd entry, *found = NULL;
-    if (procfs_uint((struct procfs_text){ name, strlen(name) }, uid))
+    if (procfs_uint((struct procfs_text){ s->user, strlen(s->user) }, uid))
         return true;
-    if (getpwnam_r(name, &entry, room, sizeof room, &found) || !found)
+    note_lack(s, getpwnam_r(s->user, &entry, room, sizeof room, &found));
+    if (!found)
         return false;
     *uid = found->pw_uid;
     return true;
@@ -149,8 +159,10 @@ static void look_at_all(struct scan *s, uint64_t uid, struct buf *b)
 {
     DIR *dir = opendir("/proc");
     s->unreadable = !dir;
-    if (!dir)
+    if (!dir) {
+        note_lack(s, errno);
         return;
+    }
     const struct dirent *entry;
     for (unsigned i = 0; i < SCAN_MAX && (entry = readdir(dir)); i++) {
         uint64_t pid;
@@ -166,7 +178,7 @@ static void scan_run(void *block)
     struct scan *s = block;
     struct buf b = BUF(CMDLINE_MAX);
     uint64_t uid = 0;
-    s->no_user = s->user && !find_user(s->user, &uid);
+    s->no_user = s->user && !find_user(s, &uid);
     if (!s->no_user && s->pid)
         look_at(s, s->pid, uid, &b);
     else if (!s->no_user)
@@ -295,7 +307,9 @@ static void scan_done(struct vital_probe *p, void *block)
     const struct process_conf *c = p->conf;
     struct scan *s = block;
     watch(p, s);
-    if (s->no_user)
+    if (s->lack)
+        vital_finish(p, VITAL_INTERNAL, judge_errno(s->lack), "processes could not be looked at: %s", strerror(s->lack));
+    else if (s->no_user)
         vital_finish(p, VITAL_FAIL, VITAL_R_NOT_FOUND, "this host has no user %.60s", c->user);
     else if (s->unreadable)
         vital_finish(p, VITAL_WARN, VITAL_R_NOT_AVAILABLE, "/proc cannot be read");

@@ -125,7 +125,7 @@ def quarters(run):
 
 def leaks(run):
     grown = {k: run.after[k] - run.before[k] for k in run.before}
-    allowed = {"fds": 12, "threads": 4, "children": 6, "rss_kib": 8192}
+    allowed = {"fds": 12, "threads": 8, "children": 6, "rss_kib": 8192}
     return {"before": run.before, "after": run.after, "quarters": quarters(run), "leaked": [k for k, n in grown.items() if n > allowed[k]]}
 
 

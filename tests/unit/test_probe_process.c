@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "builtin.h"
 #include "fake_host.h"
@@ -211,4 +212,24 @@ TEST(something_must_be_looked_for)
     fake_set("max", "1");
     fake_set("min", "2");
     CHECK(!fake_prepare());
+}
+
+/* One descriptor is left: the directory can be opened, no process in it can. */
+TEST(without_descriptors_nothing_is_said_of_processes)
+{
+    fake_probe(&process_module, "name", unique(), NULL);
+    struct rlimit before, tight;
+    for (int left = 0; left < 2; left++) {
+        int next = dup(0);
+        close(next);
+        CHECK(next >= 0 && getrlimit(RLIMIT_NOFILE, &before) == 0);
+        tight = (struct rlimit){ (rlim_t)(next + left), before.rlim_max };
+        CHECK(setrlimit(RLIMIT_NOFILE, &tight) == 0);
+        scanned();
+        CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+        CHECK_INT(fake.class, VITAL_INTERNAL);
+        CHECK_INT(fake.reason, VITAL_R_NO_FDS);
+        CHECK_TEXT(fake.text, "processes could not be looked at: Too many open files");
+    }
+    fake_end();
 }
