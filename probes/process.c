@@ -306,10 +306,12 @@ static void scan_done(struct vital_probe *p, void *block)
 {
     const struct process_conf *c = p->conf;
     struct scan *s = block;
-    watch(p, s);
-    if (s->lack)
+    if (s->lack) {
         vital_finish(p, VITAL_INTERNAL, judge_errno(s->lack), "processes could not be looked at: %s", strerror(s->lack));
-    else if (s->no_user)
+        return;      /* those that are watched stay watched */
+    }
+    watch(p, s);
+    if (s->no_user)
         vital_finish(p, VITAL_FAIL, VITAL_R_NOT_FOUND, "this host has no user %.60s", c->user);
     else if (s->unreadable)
         vital_finish(p, VITAL_WARN, VITAL_R_NOT_AVAILABLE, "/proc cannot be read");

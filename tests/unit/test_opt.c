@@ -145,7 +145,7 @@ TEST(every_type_decodes)
     done(&r);
 }
 
-TEST(what_is_wrong_is_explained)
+TEST(what_is_wrong_with_a_value_is_explained)
 {
     refuses("truth: yes", "1:8:error: `truth`: \"yes\": a truth value is written true or false; yes, no, on, off");
     refuses("truth: 'true'", "in quotes is text: remove the quotes");
@@ -193,6 +193,10 @@ TEST(what_is_wrong_is_explained)
     refuses("tls: { cert: /x }", "needs both `cert` and `key`");
     refuses("tls: { min_version: 1.4 }", "must be one of: 1.0, 1.1, 1.2, 1.3");
     refuses("cuont: 1", "test has no option `cuont`: did you mean `count`?");
+}
+
+TEST(what_is_wrong_with_others_is_explained)
+{
     refuses("prose: x", "test has no option `prose`: did you mean `text`?");
     refuses("words_of_others: x", "did you mean `text`?");
     refuses("words_of_other: x", "lists them");
