@@ -43,12 +43,19 @@ static void stream_free(struct loop_dead *dead)
 
 static void say_goodbye(struct stream *s)
 {
-    if (!s->ssl || s->tls_broken || s->deaf || !SSL_is_init_finished(s->ssl))
+    if (!s->ssl || s->away || s->tls_broken || s->deaf || !SSL_is_init_finished(s->ssl))
         return;
     ERR_clear_error();
     SSL_set_shutdown(s->ssl, SSL_RECEIVED_SHUTDOWN); /* does not wait for the peer's */
     SSL_shutdown(s->ssl);
     ERR_clear_error();
+}
+
+void stream_bury(struct stream *s)
+{
+    for (unsigned i = 0; i < STREAM_TRIES; i++)
+        stream_try_drop(&s->tries[i]);
+    loop_bury(&s->dead, stream_free);
 }
 
 void stream_close(struct stream *s)
@@ -60,14 +67,12 @@ void stream_close(struct stream *s)
     timer_clear(loop_timers(), &s->timer);
     if (s->resolve)
         resolve_cancel(s->resolve);
-    for (unsigned i = 0; i < STREAM_TRIES; i++)
-        stream_try_drop(&s->tries[i]);
     streams--;
-    loop_bury(&s->dead, stream_free);
+    if (!s->away)
+        stream_bury(s);
 }
 
-/* The one place where a stream ends by itself. The callback may look at it (certificates) and may close it. */
-static void end(struct stream *s, enum vital_reason reason, const char *text)
+void stream_end(struct stream *s, enum vital_reason reason, const char *text)
 {
     for (unsigned i = 0; i < STREAM_TRIES; i++)
         if (s->tries[i].used)
@@ -89,14 +94,9 @@ void stream_fail_later(struct stream *s, enum vital_reason reason, const char *t
 
 /* ---- open: reading and writing ---- */
 
-static void want(struct stream *s, unsigned what)
-{
-    loop_change(&s->won->io, what);
-}
-
 static void want_as_needed(struct stream *s)
 {
-    want(s, LOOP_READ | (s->out.len && !s->deaf ? (unsigned)LOOP_WRITE : 0));
+    loop_change(&s->won->io, LOOP_READ | (s->out.len && !s->deaf ? (unsigned)LOOP_WRITE : 0));
 }
 
 static void tls_ended(struct stream *s, int result)
@@ -104,12 +104,12 @@ static void tls_ended(struct stream *s, int result)
     char text[STREAM_TEXT];
     int kind = SSL_get_error(s->ssl, result);
     if (kind == SSL_ERROR_ZERO_RETURN && SSL_is_init_finished(s->ssl)) {
-        end(s, VITAL_R_OK, "closed by the target");
+        stream_end(s, VITAL_R_OK, "closed by the target");
         return;
     }
     s->tls_broken = true;
     enum vital_reason reason = tls_failure(s->ssl, result, text, sizeof text);
-    end(s, reason, text);
+    stream_end(s, reason, text);
 }
 
 static void read_plain(struct stream *s)
@@ -119,10 +119,10 @@ static void read_plain(struct stream *s)
     if (n > 0) {
         s->ops->data(s->arg, shared, (size_t)n);
     } else if (n == 0) {
-        end(s, VITAL_R_OK, "closed by the target");
+        stream_end(s, VITAL_R_OK, "closed by the target");
     } else if (errno != EAGAIN && errno != EINTR) {
         int error = errno;
-        end(s, stream_reason(error), strerror(error));
+        stream_end(s, stream_reason(error), strerror(error));
     }
 }
 
@@ -202,15 +202,13 @@ bool stream_write(struct stream *s, const void *bytes, size_t len)
     return true;
 }
 
-static void handshake(struct stream *s);
-
 static void on_ready(struct loop_fd *io, unsigned what)
 {
     struct stream *s = LIST_OWNER(io, struct stream_try, io)->stream;
     if (s->failing)
         return;
     if (s->state == STREAM_HANDSHAKE) {
-        handshake(s);
+        stream_handshake(s);
         return;
     }
     if (what & LOOP_WRITE)
@@ -219,55 +217,12 @@ static void on_ready(struct loop_fd *io, unsigned what)
         (s->ssl ? read_tls : read_plain)(s);
 }
 
-static void opened(struct stream *s)
+void stream_opened(struct stream *s)
 {
     s->state = STREAM_OPEN;
     s->ops->open(s->arg);
     if (s->state == STREAM_OPEN && !s->failing)
         want_as_needed(s);
-}
-
-/* ---- TLS ---- */
-
-static void handshake(struct stream *s)
-{
-    ERR_clear_error();
-    errno = 0;
-    int n = SSL_do_handshake(s->ssl), kind = n == 1 ? SSL_ERROR_NONE : SSL_get_error(s->ssl, n);
-    if (n == 1) {
-        s->tls_took = clock_now() - s->phase_started;
-        opened(s);
-    } else if (kind == SSL_ERROR_WANT_READ) {
-        want(s, LOOP_READ);
-    } else if (kind == SSL_ERROR_WANT_WRITE) {
-        want(s, LOOP_WRITE);
-    } else {
-        tls_ended(s, n);
-    }
-}
-
-static bool tls_begin(struct stream *s)
-{
-    s->phase_started = clock_now();
-    s->state = STREAM_HANDSHAKE;
-    s->ssl = tls_client_session(s->tls, s->tls_name ? s->tls_name : s->host, s->alpn);
-    return s->ssl && SSL_set_fd(s->ssl, s->won->io.fd) == 1;
-}
-
-bool stream_starttls(struct stream *s, const struct vital_tls *tls, const char *name, const char *alpn)
-{
-    if (s->state != STREAM_OPEN || s->failing || s->deaf || s->ssl || s->out.len || !tls)
-        return false;
-    s->tls = tls_hold(tls);
-    mem_free(s->tls_name);
-    mem_free(s->alpn);
-    s->tls_name = mem_copy(name);
-    s->alpn = mem_copy(alpn);
-    if (tls_begin(s))
-        timer_set(loop_timers(), &s->timer, clock_now()); /* we may stand in a callback of this stream */
-    else
-        stream_fail_later(s, VITAL_R_TLS, "TLS: the name to verify is not a valid one");
-    return true;
 }
 
 void stream_connected(struct stream *s, struct stream_try *t)
@@ -281,11 +236,11 @@ void stream_connected(struct stream *s, struct stream_try *t)
     s->connect_took = clock_now() - s->phase_started;
     t->io.ready = on_ready;
     if (!s->tls)
-        opened(s);
-    else if (tls_begin(s))
-        handshake(s);
+        stream_opened(s);
+    else if (stream_tls(s))
+        stream_handshake(s);
     else
-        end(s, VITAL_R_TLS, "TLS: the name to verify is not a valid one");
+        stream_end(s, VITAL_R_TLS, "TLS: the name to verify is not a valid one");
 }
 
 static void on_timer(struct timer *t, uint64_t now)
@@ -293,9 +248,9 @@ static void on_timer(struct timer *t, uint64_t now)
     struct stream *s = TIMER_OWNER(t, struct stream, timer);
     (void)now;
     if (s->failing)
-        end(s, s->reason, s->text);
+        stream_end(s, s->reason, s->text);
     else if (s->state == STREAM_HANDSHAKE)
-        handshake(s);
+        stream_handshake(s);
     else if (s->state == STREAM_CONNECTING)
         stream_try_again(s);
     else if (s->state == STREAM_OPEN && s->ssl && SSL_pending(s->ssl))
@@ -392,7 +347,7 @@ void stream_info(const struct stream *constant, struct vital_stream_info *info)
         stream_address_text(&s->addresses[s->won->address], s->address_text, sizeof s->address_text);
     if (s->won)
         info->address = s->unix_path ? s->unix_path : s->address_text;
-    if (s->ssl && SSL_is_init_finished(s->ssl)) {
+    if (s->ssl && !s->away && SSL_is_init_finished(s->ssl)) {
         info->tls_version = SSL_get_version(s->ssl);
         info->alpn = alpn_of(s, s->alpn_text, sizeof s->alpn_text);
     }
@@ -401,7 +356,7 @@ void stream_info(const struct stream *constant, struct vital_stream_info *info)
 unsigned stream_certificates(const struct stream *constant, struct vital_cert *certs, unsigned room)
 {
     struct stream *s = (struct stream *)(uintptr_t)constant;
-    if (!s->ssl)
+    if (!s->ssl || s->away)
         return 0;
     if (!s->cert_texts)
         s->cert_texts = mem_alloc(CERT_TEXTS);

@@ -1,4 +1,5 @@
-/* Between stream.c (the life of a stream) and stream_connect.c (how it comes to a connection). Nobody else includes it. */
+/* Between stream.c (the life of a stream), stream_connect.c (how it comes to a connection) and stream_tls.c (its handshake).
+ * Nobody else includes it. */
 #ifndef IO_STREAM_STATE_H
 #define IO_STREAM_STATE_H
 
@@ -7,6 +8,7 @@
 
 #include "base/buf.h"
 #include "io/loop.h"
+#include "io/pool.h"
 #include "io/resolve.h"
 #include "io/stream.h"
 
@@ -51,6 +53,9 @@ struct stream {
     char *tls_name, *alpn;
     SSL *ssl;
     bool tls_broken;                /* no goodbye after a protocol error */
+    bool away;                      /* a step of the handshake is with a helper thread, and with it ssl, descriptor, reason and text */
+    uint8_t wants;                  /* what the step waits for; 0 = the handshake is over */
+    struct pool_job step;
     struct buf out;
     char *cert_texts;
 
@@ -61,11 +66,19 @@ struct stream {
 /* stream.c */
 void stream_fail_later(struct stream *, enum vital_reason, const char *text);    /* for what is found out inside a call of the owner */
 void stream_connected(struct stream *, struct stream_try *);
+void stream_opened(struct stream *);
+/* The one place where a stream ends by itself. The callback may look at it (certificates) and may close it. */
+void stream_end(struct stream *, enum vital_reason, const char *text);
+void stream_bury(struct stream *);               /* after its close */
 
 /* stream_connect.c */
 void stream_connect(struct stream *, unsigned address_count);
 void stream_try_again(struct stream *);          /* its timer went off while it was connecting */
 void stream_try_drop(struct stream_try *);
 void stream_address_text(const struct resolve_address *, char *out, size_t size);
+
+/* stream_tls.c */
+bool stream_tls(struct stream *);                /* false: the name to verify is not a valid one */
+void stream_handshake(struct stream *);          /* the next step of it */
 
 #endif

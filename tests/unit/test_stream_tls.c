@@ -1,7 +1,37 @@
 #include "unit.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "throwaway_ca.h"
 
 #include "stream_stage.h"
+
+/* ---- the library's steps, held up and counted; and threads that cannot be had ---- */
+
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static atomic_uint steps, steps_on_loop;
+static pthread_t loop_thread;
+
+int SSL_do_handshake(SSL *ssl)
+{
+    int (*real)(SSL *);
+    *(void **)&real = dlsym(RTLD_NEXT, "SSL_do_handshake");
+    atomic_fetch_add(&steps, 1);
+    atomic_fetch_add(&steps_on_loop, pthread_equal(pthread_self(), loop_thread));
+    pthread_mutex_lock(&gate);
+    pthread_mutex_unlock(&gate);
+    return real(ssl);
+}
+
+static bool no_threads;
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
+{
+    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+    return no_threads ? EAGAIN : real(thread, attr, run, arg);
+}
 
 /* ---- TLS: a server in a process of its own, which does as it is told ---- */
 
@@ -220,5 +250,58 @@ TEST(a_tls_flood_is_read_whole)
     until(&s.closes);
     CHECK_INT(s.len, 40 * 16384);
     CHECK_INT(s.reason, VITAL_R_OK);
+    tls_finish();
+}
+
+TEST(a_slow_step_holds_up_nobody_and_whoever_leaves_meanwhile_leaves_nothing)
+{
+    static struct seen slow, other = { .say = "hello" };
+    struct vital_stream_info info;
+    struct vital_cert certs[4];
+    serving_as(ECHO, "DNS:a.test", 10);
+    char tls_port[sizeof port];
+    memcpy(tls_port, port, sizeof port);
+    loop_thread = pthread_self();
+    pthread_mutex_lock(&gate);
+    dial(&slow, (struct vital_dial){ .host = "127.0.0.1", .port = tls_port, .tls = trusting, .tls_name = "a.test" });
+    while (!steps)
+        turn();
+    int plain = listen_on(AF_INET, "127.0.0.1", NULL);
+    dial(&other, (struct vital_dial)TO_PORT);
+    int peer = accept_one(plain);
+    until(&other.opens);
+    close(peer);
+    until(&other.closes);
+    close(plain);
+    stream_info(slow.stream, &info); /* while a helper has it: what is known so far */
+    CHECK(info.connect > 0 && !info.tls_version && !info.tls);
+    CHECK_INT(stream_certificates(slow.stream, certs, 4), 0);
+    stream_close(slow.stream);
+    CHECK_INT(stream_count(), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        loop_wait(0);
+        loop_reap();
+    }
+    CHECK(loop_fd_count() > descriptors); /* else it may already be somebody else's */
+    pthread_mutex_unlock(&gate);
+    while (loop_fd_count() > descriptors + 1) /* and the eventfd by which helpers come home */
+        turn();
+    CHECK_INT(slow.opens + slow.closes, 0);
+    CHECK_INT(steps_on_loop, 0);
+    tls_finish();
+}
+
+TEST(without_a_thread_the_loop_shakes_hands_itself)
+{
+    static struct seen s = { .say = "hello" };
+    serving_as(ECHO, "DNS:a.test", 10);
+    loop_thread = pthread_self();
+    no_threads = true;
+    dial(&s, (struct vital_dial)TO_TLS);
+    until(&s.closes);
+    CHECK_INT(s.opens, 1);
+    CHECK(s.len == 5 && !memcmp(s.data, "hello", 5));
+    CHECK(steps_on_loop > 0);
+    CHECK_INT(steps_on_loop, steps);
     tls_finish();
 }
