@@ -2,11 +2,14 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -22,6 +25,7 @@ enum {
     WORKERS_MAX = 64,
 };
 #define STUCK_AFTER (30 * USEC_S)
+#define LONG_SLICE 100000000   /* ns; the longest there is */
 
 struct worker {
     struct pool *pool;
@@ -78,10 +82,29 @@ static void bring_home(struct pool *p, struct pool_job *job)
     list_append(&p->finished, &job->link);
 }
 
+/* The kernel's sched_attr; its header cannot stand beside libc's. */
+struct schedule {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+};
+
+/* Who runs keeps its core for a slice, unless one whose slice is shorter wakes up (Linux 6.12 and later; before, the length
+ * is ignored). A helper is never in a hurry: on a core that both share, the loop does not wait for it. */
+static void let_others_in(void)
+{
+    struct schedule s = { .size = sizeof s, .policy = (uint32_t)sched_getscheduler(0), .nice = getpriority(PRIO_PROCESS, 0), .runtime = LONG_SLICE };
+    if (s.policy == SCHED_OTHER)
+        (void)syscall(SYS_sched_setattr, 0, &s, 0); /* where it is not allowed all goes on, later at times */
+}
+
 static void *work(void *arg)
 {
     struct worker *w = arg;
     struct pool *p = w->pool;
+    let_others_in();
     pthread_mutex_lock(&p->lock);
     for (;;) {
         /* One that comes back after it was given up and replaced is one too many. */

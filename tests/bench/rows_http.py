@@ -61,12 +61,12 @@ def p99_busy():
         ca = os.path.join(tls.dir, "ca.crt")
         work += "".join(f'  t{i}: {{ http: {{ url: "https://127.0.0.1:{tls.port}/", tls: {{ ca: {ca} }} }} }}\n' for i in range(20))
         work = "max_per_address: 64\nmax_in_flight: 1000\n" + work
-        for _ in range(7):
+        for _ in range(11):
             for key, config, into in (("idle", few(plain), idle), ("busy", work, busy)):
                 with Vitald(config) as v:
                     v.settle()
                     time.sleep(.5)
-                    result = load("once", v.port, 1.5, 32, 500)
+                    result = load("once", v.port, 2, 32, 500)
                     into.append(result["p99"])
                     middle[key].append(result["p50"])
     yield Result("p99-busy", "us", busy, idle, "our own, idle", 2.0)

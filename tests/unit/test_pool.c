@@ -2,7 +2,9 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -208,4 +210,32 @@ TEST(all_pools_can_be_listed)
     pool_new("b", 1, 1);
     pool_each(count_pools, &n);
     CHECK_INT(n, 2);
+}
+
+/* The slice in ns; 0 = this kernel does not tell (before Linux 6.12). */
+static uint64_t slice(void)
+{
+    struct { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t priority; uint64_t runtime, deadline, period; } s = { .size = sizeof s };
+    CHECK_INT(syscall(SYS_sched_getattr, 0, &s, sizeof s, 0), 0);
+    CHECK_INT(s.policy, SCHED_OTHER);
+    return s.runtime;
+}
+
+static uint64_t helpers_slice;
+
+static void tell_slice(struct pool_job *j)
+{
+    helpers_slice = slice();
+    run(j);
+}
+
+TEST(a_helper_lets_the_loop_in_where_both_have_one_core)
+{
+    start();
+    struct pool *p = pool_new("test", 1, 1);
+    struct job *job = job_new(false);
+    job->job.run = tell_slice;
+    CHECK(pool_submit(p, &job->job));
+    until_home(1);
+    CHECK(helpers_slice > slice() || !slice());
 }
