@@ -88,6 +88,7 @@ void mem_return_early(void)
     mallopt(M_MMAP_THRESHOLD, RETURN_MAPPED);
     mallopt(M_TRIM_THRESHOLD, RETURN_TOP);
     mallopt(M_TOP_PAD, RETURN_TOP / 2);
+    mallopt(M_ARENA_MAX, 1); /* what one thread frees, all can use: a heap for each helper costs 100 kB and more */
 }
 
 void mem_fail_at(uint64_t n)

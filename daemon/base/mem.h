@@ -22,7 +22,7 @@ bool mem_is_short(int error);                            /* what is missing is m
 void mem_wipe(void *block, size_t size);                 /* the compiler may not drop it */
 
 /* What is freed goes back to the system early, and always: left alone, glibc keeps twice the largest block that was ever
- * freed, here that of a configuration's text. Once, at the start. */
+ * freed, here that of a configuration's text; and all threads have one heap. Once, at the start. */
 void mem_return_early(void);
 
 /* Tests only: the n-th allocation from now on fails (0 = never). */
