@@ -24,7 +24,7 @@ void turn_wire_conf(void)
 {
     static const struct conf_hooks conf_hooks = { .tls_build = build_tls, .tls_release = tls_release, .tls_same = tls_same,
                                                  .tls_expires = tls_expires };
-    tls_take_memory();
+    tls_prepare();
     conf_set_hooks(&conf_hooks);
 }
 

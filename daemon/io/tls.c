@@ -55,10 +55,11 @@ static void give_back(void *block, const char *file, int line)
     mem_free(block);
 }
 
-void tls_take_memory(void)
+void tls_prepare(void)
 {
     if (!CRYPTO_set_mem_functions(take, take_more, give_back))
         log_line(LOG_WARNING, "OpenSSL keeps its own memory: it was used before");
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 }
 
 /* ---- reading ---- */

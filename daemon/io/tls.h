@@ -10,8 +10,8 @@
 #include "vital_probe.h"
 
 /* OpenSSL's allocations are ours from here on (base/mem.h): when one fails it reports a wrong certificate, or dies of it somewhere.
- * Before anything of it is used. */
-void tls_take_memory(void);
+ * And it stays till the end: whoever calls exit() may have a helper in a handshake. Before anything of it is used; once. */
+void tls_prepare(void);
 
 struct vital_tls;                   /* opaque to everybody else */
 

@@ -83,7 +83,11 @@ static pid_t server;
 
 static void serving_as(enum manner manner, const char *names, int to)
 {
+    static bool prepared;
     int ends[2];
+    if (!prepared)
+        tls_prepare();
+    prepared = true;
     ca = issue(NULL, "Test CA", NULL, -1, 100);
     struct issued it = issue(&ca, "the server", names, -20, to);
     int listener = listen_on(AF_INET, "127.0.0.1", NULL);
@@ -304,4 +308,18 @@ TEST(without_a_thread_the_loop_shakes_hands_itself)
     CHECK(steps_on_loop > 0);
     CHECK_INT(steps_on_loop, steps);
     tls_finish();
+}
+
+/* After all that the library does at exit(). */
+static void still_there(void)
+{
+    CHECK_INT(OPENSSL_init_crypto(0, NULL), 1); /* 0 = it was taken down */
+    _exit(unit_failures != 0);
+}
+
+TEST(at_exit_a_helper_still_has_the_library)
+{
+    atexit(still_there);
+    tls_prepare();
+    SSL_CTX_free(SSL_CTX_new(TLS_client_method()));
 }
