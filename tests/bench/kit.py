@@ -511,16 +511,10 @@ SPREAD = "groups: { ready: [p0] }\n"      # members of ready begin within 250 ms
 # -- load
 
 
-def before_all():
-    with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-
-
 def load(kind, port, seconds, connections, rate=0, path="/readyz"):
-    """One that has a rate, and sleeps between, measures how long answers take: it goes before the targets of probes, which may share its core."""
     with on_core(LOAD_CORE):
         done = subprocess.run([os.path.join(OUT, "load"), kind, "127.0.0.1", str(port), path, str(connections), str(seconds), str(rate)],
-                              capture_output=True, text=True, check=True, preexec_fn=before_all if rate else None)
+                              capture_output=True, text=True, check=True)
     result = json.loads(done.stdout)
     if not result["answers"] or result["wrong"] > result["answers"] / 1000 or result["errors"] > result["answers"] / 1000:
         raise RuntimeError(f"the load saw wrong answers: {result}")

@@ -66,7 +66,7 @@ def p99_busy():
                 with Vitald(config) as v:
                     v.settle()
                     time.sleep(.5)
-                    result = load("once", v.port, 2, 32, 500)
+                    result = load("once", v.port, 3, 32, 500)
                     into.append(result["p99"])
                     middle[key].append(result["p50"])
     yield Result("p99-busy", "us", busy, idle, "our own, idle", 2.0)
