@@ -12,7 +12,7 @@ import pytest
 
 from daemon import BUILD, Vitald, wait_for
 
-SANITIZED = "address" in BUILD
+SANITIZED = "address" in BUILD or "thread" in BUILD
 NOBODY = 54321                  # limits on processes count per user, and do not bind root
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
