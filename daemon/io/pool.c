@@ -24,7 +24,7 @@ enum {
     NAME_ROOM = 16,          /* the kernel's */
     WORKERS_MAX = 64,
 };
-#define STUCK_AFTER (30 * USEC_S)
+#define PATIENCE (30 * USEC_S)
 #define LONG_SLICE 100000000   /* ns; the longest there is */
 
 struct worker {
@@ -36,6 +36,7 @@ struct pool {
     struct list link;                    /* all pools; loop only */
     char name[NAME_ROOM];
     unsigned wanted, queue_max;
+    uint64_t patience;                   /* who runs longer is stuck */
     struct loop_fd home;
     struct timer relief;                 /* loop only: somebody waits and all threads are busy */
 
@@ -58,7 +59,7 @@ static unsigned stuck_count(const struct pool *p, uint64_t now)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < p->alive; i++)
-        n += p->workers[i]->job && now > p->workers[i]->job->since + STUCK_AFTER;
+        n += p->workers[i]->job && now > p->workers[i]->job->since + p->patience;
     return n;
 }
 
@@ -175,11 +176,11 @@ static void man(struct pool *p, uint64_t now)
 /* When the next running job becomes stuck; one that is about to start is not seen yet. With the lock held. */
 static uint64_t next_stuck(const struct pool *p, uint64_t now)
 {
-    uint64_t next = now + STUCK_AFTER;
+    uint64_t next = now + p->patience;
     for (unsigned i = 0; i < p->alive; i++) {
         const struct pool_job *job = p->workers[i]->job;
-        if (job && job->since + STUCK_AFTER >= now && job->since + STUCK_AFTER < next)
-            next = job->since + STUCK_AFTER;
+        if (job && job->since + p->patience >= now && job->since + p->patience < next)
+            next = job->since + p->patience;
     }
     return next;
 }
@@ -226,6 +227,7 @@ struct pool *pool_new(const char *name, unsigned threads, unsigned queue_max)
     snprintf(p->name, sizeof p->name, "%s", name);
     p->wanted = threads < WORKERS_MAX - REPLACED_MAX ? threads : WORKERS_MAX - REPLACED_MAX;
     p->queue_max = queue_max;
+    p->patience = PATIENCE;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->work, NULL);
     list_init(&p->queue);
@@ -240,6 +242,11 @@ struct pool *pool_new(const char *name, unsigned threads, unsigned queue_max)
     }
     list_append(&pools, &p->link);
     return p;
+}
+
+void pool_set_patience(struct pool *p, uint64_t span)
+{
+    p->patience = span;
 }
 
 bool pool_submit(struct pool *p, struct pool_job *job)

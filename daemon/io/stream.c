@@ -68,7 +68,9 @@ void stream_close(struct stream *s)
     if (s->resolve)
         resolve_cancel(s->resolve);
     streams--;
-    if (!s->away)
+    if (s->away)
+        s->unwanted = true;
+    else
         stream_bury(s);
 }
 

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <openssl/ssl.h>
+#include <stdatomic.h>
 
 #include "base/buf.h"
 #include "io/loop.h"
@@ -54,6 +55,7 @@ struct stream {
     SSL *ssl;
     bool tls_broken;                /* no goodbye after a protocol error */
     bool away;                      /* a step of the handshake is with a helper thread, and with it ssl, descriptor, reason and text */
+    atomic_bool unwanted;           /* closed while away: a step that has not begun is left out */
     uint8_t wants;                  /* what the step waits for; 0 = the handshake is over */
     struct pool_job step;
     struct buf out;

@@ -9,8 +9,10 @@
 #include "io/stream_state.h"
 #include "io/tls.h"
 
-/* One does 1,500 handshakes a second, and is replaced when a target's keys keep it; a step for each stream that can be open. */
+/* One does 1,500 handshakes a second; a step for each stream that can be open. */
 enum { THREADS = 1, QUEUE_MAX = 16 * 1024 };
+/* A hostile target's keys keep a thread for more than a second, which is the timeout of others: they get another thread. */
+#define PATIENCE (100 * USEC_MS)
 
 static struct pool *helpers;
 
@@ -18,6 +20,8 @@ static struct pool *helpers;
 static void step(struct pool_job *job)
 {
     struct stream *s = LIST_OWNER(job, struct stream, step);
+    if (s->unwanted)
+        return;
     ERR_clear_error();
     errno = 0;
     int n = SSL_do_handshake(s->ssl), kind = n == 1 ? SSL_ERROR_NONE : SSL_get_error(s->ssl, n);
@@ -44,10 +48,14 @@ static void home(struct pool_job *job)
 
 void stream_handshake(struct stream *s)
 {
-    helpers = helpers ? helpers : pool_new("tls", THREADS, QUEUE_MAX);
+    if (!helpers) {
+        helpers = pool_new("tls", THREADS, QUEUE_MAX);
+        pool_set_patience(helpers, PATIENCE);
+    }
     s->step = (struct pool_job){ .run = step, .done = home };
     s->away = true;
-    loop_change(&s->won->io, 0);
+    loop_change(&s->won->io, 0); /* from both that wake it: the other one's turn may come before the step is home */
+    timer_clear(loop_timers(), &s->timer);
     if (pool_submit(helpers, &s->step))
         return;
     step(&s->step); /* no thread is to be had: slow is better than red */

@@ -5,23 +5,37 @@
 
 #include "throwaway_ca.h"
 
+#include "io/pool.h"
 #include "stream_stage.h"
 
 /* ---- the library's steps, held up and counted; and threads that cannot be had ---- */
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static atomic_uint steps, steps_on_loop;
+static unsigned held = UINT32_MAX;  /* so many wait at the gate */
 static pthread_t loop_thread;
 
 int SSL_do_handshake(SSL *ssl)
 {
     int (*real)(SSL *);
     *(void **)&real = dlsym(RTLD_NEXT, "SSL_do_handshake");
-    atomic_fetch_add(&steps, 1);
+    bool waits = atomic_fetch_add(&steps, 1) < held;
     atomic_fetch_add(&steps_on_loop, pthread_equal(pthread_self(), loop_thread));
-    pthread_mutex_lock(&gate);
-    pthread_mutex_unlock(&gate);
+    if (waits)
+        pthread_mutex_lock(&gate);
+    if (waits)
+        pthread_mutex_unlock(&gate);
     return real(ssl);
+}
+
+/* Nothing wakes the loop when a helper begins. */
+static void until_steps(unsigned count)
+{
+    while (steps < count) {
+        loop_wait(clock_now() + USEC_MS);
+        timer_run(loop_timers(), loop_now());
+        loop_reap();
+    }
 }
 
 static bool no_threads;
@@ -268,8 +282,7 @@ TEST(a_slow_step_holds_up_nobody_and_whoever_leaves_meanwhile_leaves_nothing)
     loop_thread = pthread_self();
     pthread_mutex_lock(&gate);
     dial(&slow, (struct vital_dial){ .host = "127.0.0.1", .port = tls_port, .tls = trusting, .tls_name = "a.test" });
-    while (!steps)
-        turn();
+    until_steps(1);
     int plain = listen_on(AF_INET, "127.0.0.1", NULL);
     dial(&other, (struct vital_dial)TO_PORT);
     int peer = accept_one(plain);
@@ -292,6 +305,86 @@ TEST(a_slow_step_holds_up_nobody_and_whoever_leaves_meanwhile_leaves_nothing)
         turn();
     CHECK_INT(slow.opens + slow.closes, 0);
     CHECK_INT(steps_on_loop, 0);
+    tls_finish();
+}
+
+TEST(a_target_that_keeps_a_helper_does_not_keep_the_others)
+{
+    static struct seen slow, other = { .say = "hello" };
+    char tls_port[sizeof port];
+    serving_as(ECHO, "DNS:a.test", 10);
+    memcpy(tls_port, port, sizeof port);
+    int listener = listen_on(AF_INET, "127.0.0.1", NULL);
+    held = 1;
+    uint64_t began = clock_now();
+    pthread_mutex_lock(&gate);
+    dial(&slow, (struct vital_dial)TO_TLS);
+    until_steps(1);
+    dial(&other, (struct vital_dial){ .host = "127.0.0.1", .port = tls_port, .tls = trusting, .tls_name = "a.test" });
+    until(&other.closes);
+    CHECK_INT(other.reason, VITAL_R_OK);
+    CHECK_INT(slow.opens + slow.closes, 0);
+    CHECK(clock_now() - began < 15 * USEC_S); /* half of what other pools have patience for */
+    stream_close(slow.stream);
+    close(listener);
+    pthread_mutex_unlock(&gate);
+    while (loop_fd_count() > descriptors + 1)
+        turn();
+    tls_finish();
+}
+
+static void count_queued(const char *name, const struct pool_stats *stats, void *queued)
+{
+    if (!strcmp(name, "tls"))
+        *(unsigned *)queued = stats->queued;
+}
+
+TEST(who_has_left_takes_no_helper_from_the_others)
+{
+    enum { ALL = 5 /* helpers, with those that stand in */ };
+    static struct seen s[ALL + 1];
+    unsigned queued = 0;
+    serving_as(SILENT, "DNS:a.test", 10);
+    int listener = listen_on(AF_INET, "127.0.0.1", NULL);
+    pthread_mutex_lock(&gate);
+    for (unsigned i = 0; i < ALL; i++)
+        dial(&s[i], (struct vital_dial)TO_TLS);
+    until_steps(ALL);
+    dial(&s[ALL], (struct vital_dial)TO_TLS);
+    for (; !queued; pool_each(count_queued, &queued))
+        turn();
+    for (unsigned i = 0; i <= ALL; i++)
+        stream_close(s[i].stream);
+    close(listener);
+    pthread_mutex_unlock(&gate);
+    while (loop_fd_count() > descriptors + 1)
+        turn();
+    CHECK_INT(steps, ALL);
+    tls_finish();
+}
+
+/* What came after the permission to begin wakes the stream as its timer does. */
+TEST(a_step_is_taken_once_although_two_wake_it)
+{
+    static struct seen s;
+    unsigned queued = 0;
+    serving_as(SILENT, "DNS:a.test", 10);
+    int listener = listen_on(AF_INET, "127.0.0.1", NULL);
+    dial(&s, (struct vital_dial)TO_PORT);
+    int peer = accept_one(listener);
+    until(&s.opens);
+    dprintf(peer, "no TLS at all\r\n");
+    pthread_mutex_lock(&gate);
+    CHECK(stream_starttls(s.stream, trusting, "a.test", NULL));
+    until_steps(1);
+    pool_each(count_queued, &queued);
+    CHECK_INT(queued, 0);
+    pthread_mutex_unlock(&gate);
+    until(&s.closes);
+    CHECK_INT(s.closes, 1);
+    CHECK(strstr(s.text, "does not speak TLS") != NULL);
+    close(peer);
+    close(listener);
     tls_finish();
 }
 
