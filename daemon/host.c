@@ -344,6 +344,20 @@ static void stream_let_go(struct vital_io *io)
 }
 static const struct io_kind stream_kind = { "stream", stream_let_go };
 
+uint64_t host_held(struct probe *core_probe)
+{
+    const struct host_probe *h = *probe_host_slot(core_probe);
+    uint64_t held = 0;
+    if (!h)
+        return 0;
+    LIST_EACH(l, &h->open) {
+        const struct vital_io *io = LIST_OWNER(l, struct vital_io, link);
+        uint64_t n = io->kind == &stream_kind ? stream_held(io->below) : 0;
+        held = n > held ? n : held;
+    }
+    return held;
+}
+
 static void stream_opened(void *arg)
 {
     struct vital_io *io = arg;

@@ -10,5 +10,6 @@ extern const struct vital_host host_table;
 /* Hooks for core_open(). */
 void host_close_all(struct probe *, bool kept_too);
 bool host_refresh(struct probe *);
+uint64_t host_held(struct probe *);
 
 #endif

@@ -36,6 +36,7 @@ void turn_open(void)
         .serve_ready = loop_peek,
         .log = log_subject,
         .refresh = host_refresh,
+        .held = host_held,
     };
     loop_open();
     zygote_attach();

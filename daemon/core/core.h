@@ -21,6 +21,7 @@ struct core_hooks {
     void (*log)(int level, const char *kind, const char *name, const char *text);   /* transitions, quarantine ... */
     /* Re-reads a probe's file secrets in a helper, then calls probe_begin_module(); false = nothing to re-read. NULL = none. */
     bool (*refresh)(struct probe *);
+    uint64_t (*held)(struct probe *);                    /* how long what the probe waits for has been with a helper of ours. NULL = never */
 };
 
 void core_open(struct timer_heap *, const struct core_hooks *);

@@ -195,11 +195,18 @@ static bool lag_explains(const struct probe *p, uint64_t late)
     return late > 2 * SLOT && late > p->allowed / LAG_SHARE;
 }
 
+/* A deadline that was moved by a stall noticed just now is as late as that was long: nobody has looked since. And what lies
+ * with a helper of ours has been there in time. */
+static uint64_t lateness(struct probe *p, uint64_t now)
+{
+    uint64_t stalled = engine.stall_noticed && p->shifted ? engine.stalled : 0, held = engine.hooks.held ? engine.hooks.held(p) : 0;
+    return now - p->deadline + stalled + held;
+}
+
 void probe_due(struct probe *p, uint64_t now)
 {
     char span[CLOCK_TEXT], text[64 + CLOCK_TEXT];
-    /* A deadline that was moved by a stall noticed just now is as late as that was long: nobody has looked since. */
-    uint64_t late = now - p->deadline + (engine.stall_noticed && p->shifted ? engine.stalled : 0);
+    uint64_t late = lateness(p, now);
     if (late > SLOT)
         serve_ready(now);
     if (p->attempt == ATTEMPT_NONE)

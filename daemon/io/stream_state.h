@@ -54,7 +54,8 @@ struct stream {
     char *tls_name, *alpn;
     SSL *ssl;
     bool tls_broken;                /* no goodbye after a protocol error */
-    bool away;                      /* a step of the handshake is with a helper thread, and with it ssl, descriptor, reason and text */
+    uint64_t away;                  /* since when a step of the handshake is with a helper thread, and with it ssl, descriptor,
+                                     * reason and text; 0 = none is */
     atomic_bool unwanted;           /* closed while away: a step that has not begun is left out */
     uint8_t wants;                  /* what the step waits for; 0 = the handshake is over */
     struct pool_job step;

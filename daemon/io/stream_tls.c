@@ -32,7 +32,7 @@ static void step(struct pool_job *job)
 static void home(struct pool_job *job)
 {
     struct stream *s = LIST_OWNER(job, struct stream, step);
-    s->away = false;
+    s->away = 0;
     if (s->state == STREAM_DEAD) {
         stream_bury(s);
     } else if (s->wants) {
@@ -53,7 +53,7 @@ void stream_handshake(struct stream *s)
         pool_set_patience(helpers, PATIENCE);
     }
     s->step = (struct pool_job){ .run = step, .done = home };
-    s->away = true;
+    s->away = clock_now();
     loop_change(&s->won->io, 0); /* from both that wake it: the other one's turn may come before the step is home */
     timer_clear(loop_timers(), &s->timer);
     if (pool_submit(helpers, &s->step))
@@ -68,6 +68,11 @@ bool stream_tls(struct stream *s)
     s->state = STREAM_HANDSHAKE;
     s->ssl = tls_client_session(s->tls, s->tls_name ? s->tls_name : s->host, s->alpn);
     return s->ssl && SSL_set_fd(s->ssl, s->won->io.fd) == 1;
+}
+
+uint64_t stream_held(const struct stream *s)
+{
+    return s->away ? clock_now() - s->away : 0;
 }
 
 bool stream_starttls(struct stream *s, const struct vital_tls *tls, const char *name, const char *alpn)

@@ -1,4 +1,6 @@
 """Out of memory, a dead resolver, a clock that jumps: the right words, and nothing lost."""
+import contextlib
+import functools
 import os
 import re
 import shutil
@@ -18,7 +20,7 @@ SANITIZED = "address" in BUILD
 @pytest.fixture(scope="module")
 def shims():
     with tempfile.TemporaryDirectory(prefix="shim") as d:
-        for name in ("failmalloc", "slowdns"):
+        for name in ("failmalloc", "slow"):
             subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-D_GNU_SOURCE", "-o", f"{d}/{name}.so", f"{ROOT}/tests/func/{name}.c"], check=True)
         yield d
 
@@ -61,7 +63,7 @@ def test_resolver_down_keeps_the_last_addresses_and_says_so(shims, server):
     with tempfile.TemporaryDirectory(prefix="vt") as d:
         mood = f"{d}/mood"
         open(mood, "w").write("ok")
-        env = {"LD_PRELOAD": f"{shims}/slowdns.so", "SLOWDNS": mood}
+        env = {"LD_PRELOAD": f"{shims}/slow.so", "SLOW": mood}
         if SANITIZED:
             env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         with Vitald(f"probes: {{ a: {{ http: \"http://app.test:{web.port}/\", interval: 1s, timeout: 900ms }},"
@@ -81,7 +83,7 @@ def test_a_name_that_cannot_be_resolved(shims, server):
     with tempfile.TemporaryDirectory(prefix="vt") as d:
         mood = f"{d}/mood"
         open(mood, "w").write("fail")
-        env = {"LD_PRELOAD": f"{shims}/slowdns.so", "SLOWDNS": mood}
+        env = {"LD_PRELOAD": f"{shims}/slow.so", "SLOW": mood}
         if SANITIZED:
             env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         web = server(http_ok)
@@ -92,6 +94,31 @@ def test_a_name_that_cannot_be_resolved(shims, server):
             assert v.get("/livez").status == 200       # the loop never waits for names
             open(mood, "w").write("ok")
             v.wait_state("a", "up")
+
+
+def test_a_handshake_that_our_own_helper_holds_up(shims):
+    """It is no silence of the target's: it was there in time."""
+    with tempfile.TemporaryDirectory(prefix="vt") as d:
+        run = functools.partial(subprocess.run, check=True, capture_output=True, cwd=d)
+        run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+             "-addext", "subjectAltName=DNS:localhost", "-keyout", "key", "-out", "cert"])
+        mood, port = f"{d}/mood", free_port()
+        open(mood, "w").write("ok")
+        env = {"LD_PRELOAD": f"{shims}/slow.so", "SLOW": mood}
+        if SANITIZED:
+            env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+        with contextlib.ExitStack() as stack:
+            server = subprocess.Popen(["openssl", "s_server", "-quiet", "-www", "-accept", f"127.0.0.1:{port}", "-cert", "cert", "-key", "key"], cwd=d)
+            stack.callback(server.wait)
+            stack.callback(server.kill)
+            v = stack.enter_context(Vitald(f"probes: {{ a: {{ http: {{ url: \"https://localhost:{port}/\", tls: {{ ca: {d}/cert }} }}, interval: 1s, timeout: 900ms }} }}\n", env=env))
+            v.wait_state("a", "up")
+            open(mood, "w").write("hold")
+            v.wait_outcome("a", class_="internal", reason="own_lag", text="too late")
+            assert v.get("/livez").status == 200       # the loop never waits for a handshake
+            assert v.probe("a")["attempts"]["fail"] == 0 and v.probe("a")["state"] == "up"
+            open(mood, "w").write("ok")
+            v.wait_outcome("a", class_="pass")
 
 
 @pytest.mark.skipif(SANITIZED, reason="libfaketime and the sanitizer's interceptors do not go together")

@@ -153,8 +153,11 @@ static bool kit_refresh(struct probe *p)
     return kit_on_refresh && kit_on_refresh(p);
 }
 
+static uint64_t kit_held_for;     /* by a helper thread */
+static uint64_t kit_held(struct probe *p) { (void)p; return kit_held_for; }
+
 static const struct core_hooks kit_hooks = {
-    .close_all = kit_close_all, .serve_ready = kit_serve_ready, .log = kit_take_log, .refresh = kit_refresh,
+    .close_all = kit_close_all, .serve_ready = kit_serve_ready, .log = kit_take_log, .refresh = kit_refresh, .held = kit_held,
 };
 
 /* Each list of members is a block of its own that ends with the last one, so that the sanitizer sees who looks beyond. */

@@ -502,6 +502,20 @@ TEST(how_late_is_too_late)
     }
 }
 
+TEST(what_lies_with_a_helper_of_ours_is_not_the_targets_silence)
+{
+    begin_one();
+    kit_held_for = 100 * USEC_MS;
+    be_late(0);
+    CHECK_INT(kit_find_probe("a")->record.reason, VITAL_R_TIMEOUT);
+    until_running("a");
+    kit_held_for = kit_find_probe("a")->allowed / 2;
+    be_late(0);
+    CHECK_INT(kit_find_probe("a")->record.reason, VITAL_R_OWN_LAG);
+    kit_held_for = 0;
+    kit_close();
+}
+
 TEST(a_stall_over_the_deadline_is_told_as_long_as_it_was)
 {
     begin_one();

@@ -287,12 +287,14 @@ TEST(a_slow_step_holds_up_nobody_and_whoever_leaves_meanwhile_leaves_nothing)
     dial(&other, (struct vital_dial)TO_PORT);
     int peer = accept_one(plain);
     until(&other.opens);
+    CHECK_INT(stream_held(other.stream), 0);
     close(peer);
     until(&other.closes);
     close(plain);
     stream_info(slow.stream, &info); /* while a helper has it: what is known so far */
     CHECK(info.connect > 0 && !info.tls_version && !info.tls);
     CHECK_INT(stream_certificates(slow.stream, certs, 4), 0);
+    CHECK(stream_held(slow.stream) > 0);
     stream_close(slow.stream);
     CHECK_INT(stream_count(), 0);
     for (unsigned i = 0; i < 3; i++) {

@@ -1,4 +1,5 @@
-/* LD_PRELOAD: getaddrinfo() as the file in SLOWDNS says at that moment: "ok", "fail", "slow" (until it says otherwise). */
+/* LD_PRELOAD: what helper threads do, as the file in SLOW says at that moment: getaddrinfo() does "ok", "fail", "slow" (until it
+ * says otherwise); TLS handshakes "hold" (likewise). */
 #include <dlfcn.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -8,7 +9,7 @@
 
 static void mood(char word[16])
 {
-    FILE *f = fopen(getenv("SLOWDNS"), "re");
+    FILE *f = fopen(getenv("SLOW"), "re");
     memset(word, 0, 16);
     if (f) {
         if (!fgets(word, 16, f))
@@ -30,4 +31,14 @@ int getaddrinfo(const char *host, const char *service, const struct addrinfo *hi
     if (!strcmp(word, "fail"))
         return EAI_AGAIN;
     return real("127.0.0.1", service, hints, out);
+}
+
+int SSL_do_handshake(void *session)
+{
+    char word[16];
+    int (*real)(void *);
+    *(void **)&real = dlsym(RTLD_NEXT, "SSL_do_handshake");
+    for (mood(word); !strcmp(word, "hold"); mood(word))
+        nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+    return real(session);
 }
