@@ -64,27 +64,6 @@ def test_starts_ready_and_hardened(lab):
     assert "NOTIFY_SOCKET" in environment             # it was given; what its programs see is in test_exec_drop_in
 
 
-SLICES = '''
-import ctypes, os, platform, struct, sys
-number = {"x86_64": 315, "aarch64": 275}[platform.machine()]
-room = ctypes.create_string_buffer(48)
-for task in os.listdir(f"/proc/{sys.argv[1]}/task"):
-    if ctypes.CDLL(None).syscall(number, int(task), room, 48, 0) == 0:
-        print(struct.unpack_from("Q", room, 24)[0])
-'''
-
-
-def test_helper_threads_let_the_loop_in(lab):
-    """The filter allows the one call by which a helper thread steps back; Linux before 6.12 has no such thing."""
-    lab.configure(HOST)
-    wait_probe(lab, "web", "up")
-
-    def stepped_back():
-        loop, *helpers = sorted(lab.python(SLICES, str(lab.pid())).communicate()[0].split(), key=int)
-        return helpers and (int(helpers[0]) > int(loop) or int(loop) == 0)
-    wait_for(stepped_back, "helper threads have longer slices than the loop", every=0.1)
-
-
 def test_log_levels_reach_the_journal(lab):
     lab.configure(HOST + "  gone: { tcp: '127.0.0.1:1' }\n")
     wait_probe(lab, "gone", "down")
