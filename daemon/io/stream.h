@@ -24,7 +24,7 @@ bool stream_write(struct stream *, const void *bytes, size_t len);
 bool stream_starttls(struct stream *, const struct vital_tls *, const char *name, const char *alpn);
 void stream_info(const struct stream *, struct vital_stream_info *);
 unsigned stream_certificates(const struct stream *, struct vital_cert *, unsigned room);
-uint64_t stream_held(const struct stream *);            /* how long its handshake has been waiting for us, not for the peer */
+uint64_t stream_held(const struct stream *);            /* how long its handshake has been waiting for us, not for the peer or its keys */
 void stream_close(struct stream *);                     /* at once; no callbacks after it */
 unsigned stream_count(void);
 

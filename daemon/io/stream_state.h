@@ -56,6 +56,8 @@ struct stream {
     bool tls_broken;                /* no goodbye after a protocol error */
     uint64_t away;                  /* since when a step of the handshake is with a helper thread, and with it ssl, descriptor,
                                      * reason and text; 0 = none is */
+    atomic_int clock;               /* the processor time of the helper that has begun the step, which started_at is of; 0 = none has */
+    uint64_t started_at;
     atomic_bool unwanted;           /* closed while away: a step that has not begun is left out */
     uint8_t wants;                  /* what the step waits for; 0 = the handshake is over */
     struct pool_job step;

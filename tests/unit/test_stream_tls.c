@@ -12,8 +12,17 @@
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static atomic_uint steps, steps_on_loop;
+#define BURN (50 * USEC_MS)
+static atomic_bool burns, burnt;    /* so much processor time, before anything else */
 static unsigned held = UINT32_MAX;  /* so many wait at the gate */
 static pthread_t loop_thread;
+
+static uint64_t processor_time(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * USEC_S + (uint64_t)t.tv_nsec / 1000;
+}
 
 int SSL_do_handshake(SSL *ssl)
 {
@@ -21,6 +30,8 @@ int SSL_do_handshake(SSL *ssl)
     *(void **)&real = dlsym(RTLD_NEXT, "SSL_do_handshake");
     bool waits = atomic_fetch_add(&steps, 1) < held;
     atomic_fetch_add(&steps_on_loop, pthread_equal(pthread_self(), loop_thread));
+    for (uint64_t from = processor_time(); burns && !burnt;)
+        burnt = processor_time() - from >= BURN;
     if (waits)
         pthread_mutex_lock(&gate);
     if (waits)
@@ -329,6 +340,26 @@ TEST(a_target_that_keeps_a_helper_does_not_keep_the_others)
     CHECK(clock_now() - began < 15 * USEC_S); /* half of what other pools have patience for */
     stream_close(slow.stream);
     close(listener);
+    pthread_mutex_unlock(&gate);
+    while (loop_fd_count() > descriptors + 1)
+        turn();
+    tls_finish();
+}
+
+TEST(what_a_step_computes_is_the_targets)
+{
+    static struct seen s;
+    serving_as(ECHO, "DNS:a.test", 10);
+    burns = true;
+    pthread_mutex_lock(&gate);
+    uint64_t began = clock_now();
+    dial(&s, (struct vital_dial)TO_TLS);
+    until_steps(1);
+    while (!burnt)
+        sched_yield();
+    uint64_t lag = stream_held(s.stream);
+    CHECK(lag + BURN <= clock_now() - began);
+    stream_close(s.stream);
     pthread_mutex_unlock(&gate);
     while (loop_fd_count() > descriptors + 1)
         turn();
