@@ -265,7 +265,7 @@ def test_standby_lag_roles_and_promotion(primary, tls):
             w.recovers("behind", "seen")
             primary.kill()
             w.sees("behind", "warn", "replication", "receives nothing from its primary")
-            w.sees("writer", "fail", "role", first=DEAD + "|role|starting|timeout")
+            w.sees("writer", "fail", "role", first=DEAD + "|stopping|role|starting|timeout")
             standby.sql("select pg_promote()")
             w.recovers("writer", "wrong", "read_only")
             outcome(v, "reader", "fail", "role", "is a primary")
