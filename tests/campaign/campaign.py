@@ -20,7 +20,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "../func")]
 import faults  # noqa: E402
 import report  # noqa: E402
 from town import KILL_SHOWS, Town  # noqa: E402
-from truth import LOOSE, Ledger  # noqa: E402
+from truth import Ledger, OwnTime, held_against  # noqa: E402
 from watch import Watcher, size  # noqa: E402
 
 
@@ -192,7 +192,7 @@ class Run:
 
     def hear(self):
         """What servers and the kernel did by themselves."""
-        self.ledger.spells["memory"] += [(t - self.pace.interval, t + KILL_SHOWS, LOOSE) for t in self.watcher.kills]
+        self.ledger.spells["memory"] += held_against(self.watcher.kills, OwnTime(self.watcher.lost), self.pace.interval, KILL_SHOWS)
         for server in self.town.servers.values():
             if hasattr(server, "spells"):
                 told = server.spells(self.ended)

@@ -13,7 +13,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "../func")]
 from daemon import BUILD  # noqa: E402
 from faults import Effect  # noqa: E402
 from town import Town  # noqa: E402
-from truth import ANY, LOOSE, Ledger, OwnTime, SLACK, UP, minus, spells, worst, wrong  # noqa: E402
+from truth import ANY, LOOSE, Ledger, OwnTime, SLACK, UP, held_against, minus, spells, worst, wrong  # noqa: E402
 
 DOWN = frozenset(["down"])
 DEGRADED = frozenset(["degraded"])
@@ -59,6 +59,14 @@ def test_time_without_a_processor_is_added_to_the_bound():
     true = [(0, 9, UP), (9, 30, DOWN)]
     assert judge([(0, 16, "up")], true, own) == []
     assert judge([(0, 17, "up")], true, own) == [(16 + SLACK, 17, "false green", "up")]
+
+
+def test_what_happens_while_vitald_stands_is_dated_when_it_goes_on():
+    own = OwnTime([(0, 0), (10, 0), (17, 7), (100, 7)])
+    assert held_against([30], own, 1, 10) == [(29, 41, LOOSE)]
+    assert held_against([12], own, 1, 10) == [(11, 28, LOOSE)]
+    assert judge([(20, 28, "degraded")], [(11, 28, LOOSE), (28, 50, UP)], own, recover=1) == []
+    assert judge([(20, 28, "degraded")], [(11, 22, LOOSE), (22, 50, UP)], own, recover=1) == [(23 + SLACK, 28, "false red", "degraded")]
 
 
 def test_the_ledger_knows_several_faults_at_once():

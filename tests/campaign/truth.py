@@ -102,6 +102,11 @@ class OwnTime:
         return self.times[i - 1] + share * (self.times[i] - self.times[i - 1])
 
 
+def held_against(moments, own, interval, lasts):
+    """Spells of what is told for so long after it was noticed: vitald can date it by its attempts only, and makes none while it stands."""
+    return [(t - interval, own.after(t, interval) + lasts, LOOSE) for t in moments]
+
+
 def minus(span, covers):
     """What is left of span = (a, b)."""
     left, at = [], span[0]
