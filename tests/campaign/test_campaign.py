@@ -66,7 +66,7 @@ def test_what_happens_while_vitald_stands_is_dated_when_it_goes_on():
     assert held_against([30], own, 1, 10) == [(29, 41, LOOSE)]
     assert held_against([12], own, 1, 10) == [(11, 28, LOOSE)]
     assert judge([(20, 28, "degraded")], [(11, 28, LOOSE), (28, 50, UP)], own, recover=1) == []
-    assert judge([(20, 28, "degraded")], [(11, 22, LOOSE), (22, 50, UP)], own, recover=1) == [(23 + SLACK, 28, "false red", "degraded")]
+    assert judge([(20, 28, "degraded")], [(11, 22, LOOSE), (22, 50, UP)], own, recover=1) == [(24 + SLACK, 28, "false red", "degraded")]
 
 
 def test_the_ledger_knows_several_faults_at_once():
