@@ -11,7 +11,7 @@
 #include "io/stream_state.h"
 #include "io/tls.h"
 
-/* One does 1,500 handshakes a second; a step for each stream that can be open. */
+/* One does some 1,700 handshakes a second; a step for each stream that can be open. */
 enum { THREADS = 1, QUEUE_MAX = 16 * 1024 };
 /* A hostile target's keys keep a thread for more than a second, which is the timeout of others: they get another thread. */
 #define PATIENCE (100 * USEC_MS)
